@@ -1,0 +1,1 @@
+"""What can be run: one module a command, each only wiring."""

@@ -1,0 +1,1 @@
+"""What goes in and what comes out: events, tables, configuration and rule data."""
