@@ -9,21 +9,27 @@ day is made at a time, so memory follows a day and not the whole.
 
 import argparse
 import json
-import string
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from user_agents import user_agents
+from agent_strings import agent_strings
+from event_lines import (
+    ACCOUNTS,
+    SECOND_US,
+    Files,
+    by_kind,
+    json_lines,
+    named,
+    pageview_lines,
+    text,
+    time_text,
+)
 
 FIRST_DAY = date(2026, 6, 1)
 DAYS = 30
@@ -32,29 +38,16 @@ PAGES_PER_SESSION = 3.7
 CALLS_PER_PAGEVIEW = 0.017
 ENGAGEMENTS_PER_PAGEVIEW = 0.05
 NUMBERS_PER_PAGEVIEW = 160 / 2_000_000
-SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 
-# name, share of sessions, host, time suffix and digits of a second, region
-ACCOUNTS = (
-    ("nordfon", 0.46, "www.nordfon.example", "+02:00", 3, "DK"),
-    ("brighthome", 0.14, "brighthome.example", "-04:00", 3, "US"),
-    ("elkompagniet", 0.12, "www.elkompagniet.example", "+02:00", 3, "DK"),
-    ("forsikringstal", 0.10, "forsikringstal.example", "Z", 6, "DK"),
-    ("bilhuset", 0.07, "www.bilhuset.example", "+02:00", 3, "DK"),
-    ("flyttefirma", 0.05, "flyttefirma.example", "Z", 6, "DK"),
-    ("tandklinik", 0.03, "www.tandklinik.example", "+02:00", 6, "DK"),
-    ("advokaterne", 0.03, "advokaterne.example", "Z", 3, "DK"),
-)
-US_ACCOUNT = 1
-SECTIONS = ("abonnement", "mobil", "bredbaand", "tilbud", "kundeservice", "erhverv", "priser", "om-os")
+SECTIONS = ("abonnement", "mobil", "bredbaand", "tilbud", "kundeservice", "erhverv", "priser")
 TOPICS = ("fri-tale", "5g-hjemme", "familie", "fiber-1000", "skift-nu", "roaming", "spar", "hjaelp")
 CAMPAIGNS = ("brand_dk", "generic_mobil", "retargeting_30d", "sommer_2026", "nyhedsbrev_uge24")
 KEYWORDS = ("billigt+abonnement", "fiber+internet", "bedste+mobil", "skift+selskab", "tilbud+5g")
 SOURCES = (  # share of sessions, query of the landing page ("" none), referrer ("" none)
     (0.34, "gclid=EAIaIQobChMI{id}&gad_source=1", "https://www.google.com/"),
-    (0.12, "utm_source=google&utm_medium=cpc&utm_campaign={campaign}&utm_term={keyword}"
-           "&gclid=Cj0KCQjw{id}", "https://www.google.com/"),
+    (0.12, "utm_source=google&utm_medium=cpc&utm_campaign={campaign}&utm_term={keyword}&gclid={id}",
+     "https://www.google.com/"),
     (0.10, "utm_source=facebook&utm_medium=paid_social&utm_campaign={campaign}&fbclid=IwAR{id}",
      "https://l.facebook.com/"),
     (0.07, "utm_source=newsletter&utm_medium=email&utm_campaign={campaign}", ""),
@@ -107,6 +100,11 @@ def hex_ids(rng: np.random.Generator, count: int) -> pl.Series:
     return pl.Series("event_id", pl.from_arrow(binary.cast(pa.binary()))).bin.encode("hex")
 
 
+def waits_us(rng: np.random.Generator, low_s: int, high_s: int, count: int) -> pl.Series:
+    """Even waits, in microseconds."""
+    return pl.Series(rng.integers(low_s * SECOND_US, high_s * SECOND_US, count))
+
+
 def times_of_day(rng: np.random.Generator, count: int) -> np.ndarray:
     """Microseconds after midnight, in the rhythm of a day."""
     hours = rng.choice(24, size=count, p=HOUR_WEIGHTS / HOUR_WEIGHTS.sum())
@@ -146,24 +144,6 @@ def day_sessions(state: State, day_start_us: int, count: int) -> pl.DataFrame:
     )
 
 
-def filled(template: str) -> pl.Expr:
-    """A template as an expression: each {column} is replaced by that column's value."""
-    pieces = []
-    for literal, column, _, _ in string.Formatter().parse(template):
-        pieces.append(pl.lit(literal))
-        if column:
-            pieces.append(pl.col(column))
-    return pl.concat_str(pieces) if pieces else pl.lit("")
-
-
-def by_kind(templates: list[str]) -> pl.Expr:
-    """The filled template of each session's kind of source."""
-    return pl.coalesce(
-        pl.when(pl.col("kind") == kind).then(filled(template))
-        for kind, template in enumerate(templates)
-    )
-
-
 def day_pageviews(state: State, sessions: pl.DataFrame) -> pl.DataFrame:
     """One row a pageview, in the order of sessions; about one in a hundred comes twice."""
     rng = state.rng
@@ -177,14 +157,14 @@ def day_pageviews(state: State, sessions: pl.DataFrame) -> pl.DataFrame:
     elapsed = np.cumsum(waits)
     section = pl.Series(SECTIONS).gather(rng.integers(0, len(SECTIONS), count))
     topic = pl.Series(TOPICS).gather(rng.integers(0, len(TOPICS), count))
-    entry = position == 0
+    entry = pl.Series(position == 0)
     frame = sessions.rename({"section": "first_section", "topic": "first_topic"})[session]
     return (
         frame.with_columns(
             hex_ids(rng, count),
             session=pl.Series(session),
-            entry=pl.Series(entry),
-            time_us=frame["start_us"] + (elapsed - elapsed[first][session]).astype(np.int64),
+            entry=entry,
+            time_us=frame["start_us"] + pl.Series((elapsed - elapsed[first][session]).astype(int)),
             section=pl.when(entry).then("first_section").otherwise(section),
             topic=pl.when(entry).then("first_topic").otherwise(topic),
         )
@@ -201,75 +181,8 @@ def day_pageviews(state: State, sessions: pl.DataFrame) -> pl.DataFrame:
                 .otherwise(pl.lit("")),
             )
         )
-        .with_columns(
-            referrer=pl.when("entry").then("referrer").otherwise(pl.col("url").shift(1))
-        )
+        .with_columns(referrer=pl.when("entry").then("referrer").otherwise(pl.col("url").shift(1)))
     )
-
-
-def json_lines(frame: pl.DataFrame, fields: list[tuple[str, pl.Expr]]) -> pl.DataFrame:
-    """`arrival_us` and `line`: one JSON object a row, where a null value leaves its field out."""
-    pieces = [
-        pl.concat_str(pl.lit(f'"{name}":'), value, pl.lit(",")).fill_null("")
-        for name, value in fields
-    ]
-    line = pl.lit("{") + pl.concat_str(pieces).str.strip_suffix(",") + pl.lit("}\n")
-    return frame.select("arrival_us", line=line)
-
-
-def text(value: pl.Expr | str) -> pl.Expr:
-    """A JSON string; an empty one becomes null. The values here need no escapes."""
-    column = pl.col(value) if isinstance(value, str) else value
-    return pl.when(column != "").then(pl.concat_str(pl.lit('"'), column, pl.lit('"')))
-
-
-def time_text(column: str) -> pl.Expr:
-    """An RFC 3339 time in the account's own offset and number of digits."""
-    choices = []
-    for account, (_, _, _, suffix, digits, _) in enumerate(ACCOUNTS):
-        hours = 0 if suffix == "Z" else int(suffix[:3])
-        local = pl.from_epoch(pl.col(column) + hours * 3600 * SECOND_US, time_unit="us")
-        written = local.dt.to_string(f'"%Y-%m-%dT%H:%M:%S%.{digits}f{suffix}"')
-        choices.append(pl.when(pl.col("account") == account).then(written))
-    return pl.coalesce(choices)
-
-
-def number_text(column: str, digits: int) -> pl.Expr:
-    """A number from a range that no subscriber has: Danish series 10 to 19, American 555-01xx."""
-    value = pl.col(column)
-    tail = pl.lit(10**digits) + value % 10**digits
-    danish = pl.concat_str(pl.lit("+451"), tail.cast(pl.String).str.slice(1).str.zfill(7))
-    area, line = 201 + value // 100 % 799, 100 + value % 100
-    american = pl.format("+1{}5550{}", area.cast(pl.String), line.cast(pl.String))
-    return pl.when(pl.col("account") == US_ACCOUNT).then(american).otherwise(danish)
-
-
-def visitor_text() -> pl.Expr:
-    """An id as trackers make them: a random number and an epoch second."""
-    random, second = pl.col("visitor") % 2**31, 1_772_000_000 + pl.col("visitor") // 2**31 * 9_000
-    return pl.concat_str(random.cast(pl.String), pl.lit("."), second.cast(pl.String))
-
-
-def pageview_lines(pageviews: pl.DataFrame) -> pl.DataFrame:
-    """The pageviews as sent."""
-    partners = pl.when(pl.col("entry")).then(
-        pl.concat_str(pl.lit('{"ga_client_id":"'), "visitor_id", pl.lit('"}'))
-    )
-    fields = [
-        ("account", text("account_name")),
-        ("visitor_id", text("visitor_id")),
-        ("event_id", text("event_id")),
-        ("time", time_text("time_us")),
-        ("url", text("url")),
-        ("referrer", text("referrer")),
-        ("title", text(pl.col("topic").str.to_titlecase())),
-        ("user_agent", text("agent")),
-        ("ip", pl.format('"198.{}.{}.{}"', 18 + pl.col("ip_tail") // 65536,
-                         pl.col("ip_tail") // 256 % 256, pl.col("ip_tail") % 256)),
-        ("tracking_numbers", pl.concat_str(pl.lit('["'), "tracking_number", pl.lit('"]'))),
-        ("third_party_ids", partners),
-    ]  # fmt: skip
-    return json_lines(pageviews, fields)
 
 
 def engagement_lines(state: State, pageviews: pl.DataFrame) -> pl.DataFrame:
@@ -277,7 +190,7 @@ def engagement_lines(state: State, pageviews: pl.DataFrame) -> pl.DataFrame:
     rng = state.rng
     chosen = pageviews[np.flatnonzero(rng.random(len(pageviews)) < ENGAGEMENTS_PER_PAGEVIEW)]
     count = len(chosen)
-    after_us = rng.integers(SECOND_US, 40 * SECOND_US, count)
+    after_us = waits_us(rng, 1, 40, count)
     kind = rng.choice(("click", "action", "close"), count, p=(0.7, 0.2, 0.1))
     form = (kind == "action") & (rng.random(count) < 0.25)
     chosen = chosen.with_columns(
@@ -309,7 +222,8 @@ def day_calls(state: State, pageviews: pl.DataFrame, day_start_us: int, count: i
     columns = ("account", "visitor", "number", "time_us")
     paged = pageviews[rng.integers(0, len(pageviews), round(count * 0.72))].select(columns)
     paged = paged.with_columns(
-        time_us=paged["time_us"] + (rng.exponential(160, len(paged)) * SECOND_US).astype(np.int64)
+        time_us=paged["time_us"]
+        + pl.Series((rng.exponential(160, len(paged)) * SECOND_US).astype(np.int64))
     )
     lost = pageviews[rng.integers(0, len(pageviews), round(count * 0.20))].select(columns)
     times_us = pl.Series(day_start_us + times_of_day(rng, len(lost)))
@@ -328,8 +242,8 @@ def call_lines(state: State, calls: pl.DataFrame) -> pl.DataFrame:
     """The calls as a switch reports them: answered or missed, the caller known or withheld."""
     rng, count = state.rng, len(calls)
     answered = pl.Series(rng.random(count) < 0.82)
-    ring_us = calls["time_us"] + rng.integers(SECOND_US, 4 * SECOND_US, count)
-    answer_us = ring_us + rng.integers(2 * SECOND_US, 25 * SECOND_US, count)
+    ring_us = calls["time_us"] + waits_us(rng, 1, 4, count)
+    answer_us = ring_us + waits_us(rng, 2, 25, count)
     talk_us = np.minimum(rng.lognormal(4.6, 1.0, count), 5400) * SECOND_US
     calls = calls.with_columns(
         hex_ids(rng, count),
@@ -356,49 +270,12 @@ def call_lines(state: State, calls: pl.DataFrame) -> pl.DataFrame:
     return json_lines(calls, fields)
 
 
-def named(frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns that events write for an account, a visitor and a number."""
-    names = pl.Series([account[0] for account in ACCOUNTS])
-    return frame.with_columns(
-        account_name=names.gather(frame["account"]),
-        visitor_id=visitor_text(),
-        phone=number_text("visitor", 7),
-        tracking_number=number_text("number", 6),
-    )
-
-
-class Files:
-    """Open output files, one for some days of a kind; counts the lines written."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.lines: dict[str, int] = {}
-        self._open: dict[str, BinaryIO] = {}
-
-    def write(self, name: str, frame: pl.DataFrame) -> None:
-        """Append the frame's lines in the order of their arrival."""
-        if name not in self._open:
-            self._open[name] = (self.folder / name).open("wb")
-        lines = frame.sort("arrival_us", maintain_order=True)["line"].rechunk()
-        array = lines.to_arrow(compat_level=pl.CompatLevel.oldest())
-        offsets = np.frombuffer(array.buffers()[1], np.int64)
-        start, end = offsets[array.offset], offsets[array.offset + len(array)]
-        self._open[name].write(memoryview(array.buffers()[2])[start:end])
-        kind = name.split("-")[0].split(".")[0]
-        self.lines[kind] = self.lines.get(kind, 0) + len(frame)
-
-    def close(self) -> None:
-        """Finish every file."""
-        for file in self._open.values():
-            file.close()
-
-
 def generate(folder: Path, pageviews: int, seed: int) -> dict[str, int]:
     """Write the files and the configuration; the number of lines of each kind."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = [max(8, round(a[1] * NUMBERS_PER_PAGEVIEW * pageviews)) for a in ACCOUNTS]
     first_numbers = list(np.cumsum(numbers) - numbers)
-    state = State(np.random.default_rng(seed), numbers, first_numbers, *user_agents())
+    state = State(np.random.default_rng(seed), numbers, first_numbers, *agent_strings())
     weights = np.array([1.1, 1.1, 1.05, 1.05, 1.0, 0.8, 0.9] * DAYS)[:DAYS]
     first_us = int(datetime.combine(FIRST_DAY, datetime.min.time(), UTC).timestamp()) * SECOND_US
     files = Files(folder)
@@ -406,10 +283,10 @@ def generate(folder: Path, pageviews: int, seed: int) -> dict[str, int]:
         start_us = first_us + day * DAY_US
         wanted = round(pageviews * share / 1.01 / PAGES_PER_SESSION)
         views = named(day_pageviews(state, day_sessions(state, start_us, wanted)))
-        arrival = views["time_us"] + state.rng.integers(0, 3 * SECOND_US, len(views))
+        arrival = views["time_us"] + waits_us(state.rng, 0, 3, len(views))
         views = views.with_columns(arrival_us=arrival)
         again = views[np.flatnonzero(state.rng.random(len(views)) < 0.01)]
-        later = pl.col("arrival_us") + pl.Series(state.rng.integers(1, 60 * SECOND_US, len(again)))
+        later = again["arrival_us"] + waits_us(state.rng, 0, 60, len(again))
         again = again.with_columns(arrival_us=later)
         part = day // DAYS_PER_PAGEVIEW_FILE
         files.write(f"pageviews-{part}.jsonl", pageview_lines(pl.concat([views, again])))

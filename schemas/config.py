@@ -2,12 +2,14 @@
 
 import datetime as dt
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import phonenumbers
+
+from transforms.numbers import normalise_number
 
 MODEL_KEYS = (
     "match_window_minutes",
@@ -68,6 +70,12 @@ class _Dated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         starts_before = other.valid_to is None or (self.valid_from or dt.date.min) < other.valid_to
         ends_after = self.valid_to is None or (other.valid_from or dt.date.min) < self.valid_to
         return starts_before and ends_after
+
+    def holds(self, day: dt.date) -> bool:
+        """True on the days the entry is valid."""
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day < self.valid_to
+        )
 
 
 class StaticNumber(_Dated, frozen=True, kw_only=True):
@@ -211,8 +219,6 @@ def _check_region(region: str, where: str) -> None:
 
 def _check_once(entries: Iterable[tuple[_Dated, list[str]]], region: str, where: str) -> None:
     """Refuses a number that two entries hold on one day (SPEC section 8)."""
-    from transforms.numbers import normalise_number
-
     seen: dict[str, list[_Dated]] = {}
     for entry, raw_numbers in entries:
         for number in {normalise_number(raw, region) for raw in raw_numbers}:
@@ -220,15 +226,3 @@ def _check_once(entries: Iterable[tuple[_Dated, list[str]]], region: str, where:
                 raise ConfigError(f"{where}: {number} stands in two entries at one time")
             seen.setdefault(number or "", []).append(entry)
 
-
-def dated_entries(
-    config: Config, accounts: Iterable[str]
-) -> Iterator[tuple[str, Account, Pool | StaticNumber, str]]:
-    """Every configured number of the accounts: (account, its settings, entry, number as written)."""
-    for name in accounts:
-        account = config.account(name)
-        for pool in account.pools:
-            for number in pool.numbers:
-                yield name, account, pool, str(number)
-        for static in account.static_numbers:
-            yield name, account, static, str(static.number)

@@ -18,20 +18,16 @@ _IOS_VERSIONS = (
 _IPHONE_MODELS = (
     "iPhone12,1", "iPhone13,2", "iPhone14,5", "iPhone15,2", "iPhone15,4", "iPhone16,1", "iPhone17,3"
 )  # fmt: skip
-_CRAWLERS = (
-    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-    "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like "
-    "Gecko) Chrome/137.0.7151.68 Mobile Safari/537.36 (compatible; Googlebot/2.1; "
-    "+http://www.google.com/bot.html)",
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; "
-    "+http://www.bing.com/bingbot.htm) Chrome/116.0.1938.76 Safari/537.36",
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; "
-    "+https://openai.com/gptbot)",
-    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
-    "Mozilla/5.0 (compatible; SemrushBot/7~bl; +http://www.semrush.com/bot.html)",
-    "AdsBot-Google (+http://www.google.com/adsbot.html)",
-    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
-)
+_CRAWLERS = """\
+Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)
+Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)
+Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)
+Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)
+Mozilla/5.0 (compatible; SemrushBot/7~bl; +http://www.semrush.com/bot.html)
+AdsBot-Google (+http://www.google.com/adsbot.html)
+facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)
+DuckDuckBot/1.1; (+http://duckduckgo.com/duckduckbot.html)
+""".splitlines()
 _WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 _APPLE_WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
@@ -80,7 +76,8 @@ def _apple_mobile() -> list[str]:
 
 
 def _desktop() -> list[str]:
-    systems = ("Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64")
+    windows, mac = "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7"
+    systems = (windows, mac, "X11; Linux x86_64")
     agents = [
         f"Mozilla/5.0 ({system}) {_WEBKIT} Chrome/{major}.0.0.0 Safari/537.36"
         for major in _CHROME_MAJORS
@@ -105,7 +102,7 @@ def _desktop() -> list[str]:
     return agents
 
 
-def user_agents() -> tuple[list[str], np.ndarray]:
+def agent_strings() -> tuple[list[str], np.ndarray]:
     """The strings, and the share of visitors each has: a few are common, most are rare."""
     agents: list[str] = []
     shares: list[np.ndarray] = []

@@ -1,0 +1,47 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.PHONY: help setup demo test lint check bench bench-large docs lock clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.ready  ## The virtual environment with the command attribeam
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or 3.12 is needed: make PYTHON=python3.12 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## Example events, attributed: a table of calls and of calls by source
+	$(BIN)/python -m pipelines.demo $(DEMO)
+
+test: setup  ## All tests that can run here
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+lint: setup  ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python scripts/make_docs.py --check
+
+check: lint test  ## What CI runs
+
+bench: setup  ## 2 M pageviews against a bare DuckDB script and per-element Beam
+	$(BIN)/python benchmarks/run.py
+
+bench-large: setup  ## 10 M pageviews
+	$(BIN)/python benchmarks/run.py --large
+
+docs: setup  ## Generated documents: column and configuration reference, BigQuery schemas
+	$(BIN)/python scripts/make_docs.py
+
+lock: setup  ## requirements.lock from pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --extra dev --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-header --output-file requirements.lock pyproject.toml
+
+clean:  ## Removes what was made, not bench-data
+	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,179 @@
+"""attribeam backfill: files of events to an attributed warehouse (SPEC sections 12, 13)."""
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import polars as pl
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.graph import BEGINS, BackfillPlan, build, read_notes
+from pipelines.ledger import imbalances, make_ledger
+from pipelines.warehouse import LocalWarehouse, Run
+from schemas.config import Config, load_config
+from schemas.rules import rule_set
+from schemas.tables import DEAD_LETTERS
+from transforms.days import Days
+from transforms.decode import DecodeSettings
+from transforms.models import excluded_callers
+from transforms.privacy import load_key
+from transforms.reading import Split, list_splits
+from transforms.settings import DAY, with_settings
+from transforms.steps import COUNTS
+
+# About this much input makes one shard; a shard's tables are in memory at once.
+SHARD_BYTES = 256 << 20
+
+
+class UsageError(ValueError):
+    """What was asked for cannot be done as asked; the message says what to do (exit code 2)."""
+
+
+class TooManyDeadLetters(Exception):
+    """More dead letters than allowed (exit code 3)."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What a backfill was asked to do; now: us; first, end: days from (inclusive) to (exclusive)."""
+
+    pageviews: Sequence[str]
+    engagements: Sequence[str]
+    calls: Sequence[str]
+    erasures: Sequence[str]
+    config: Path | None
+    output: Path
+    now: int
+    first: dt.date | None = None
+    end: dt.date | None = None
+    detail: bool = False
+    max_dead_letters: int | None = None
+    keep_expired: bool = False
+    short_history: bool = False
+    shards: int | None = None
+    beam_options: Sequence[str] = ()
+
+
+def run_backfill(asked: Backfill) -> dict[str, Any]:
+    """Runs a backfill and commits its rows; the run's report.
+
+    Raises ConfigError, KeyMissing, UsageError, InputError, OutputError, TooManyDeadLetters; the
+    warehouse is then as it was.
+    """
+    began = time.monotonic()
+    config = load_config(asked.config)
+    settings = DecodeSettings(config, load_key(), asked.now)
+    splits = find_splits(asked)
+    with LocalWarehouse(asked.output).open_run() as run:
+        plan = make_plan(asked, splits, settings, str(run.staging))
+        with beam.Pipeline(options=local_options(asked.beam_options)) as pipeline:
+            build(pipeline, plan)
+        report = make_ledger(read_notes(run.staging, "counts", COUNTS))
+        _check_counts(report, asked)
+        replaced = _replaced(run, asked, config, report)
+        report["rule_set"] = rule_set()
+        report["seconds"] = round(time.monotonic() - began, 3)
+        run.commit(replaced, report)
+    return report
+
+
+def find_splits(asked: Backfill) -> list[Split]:
+    """The input's parts; a file's kind is that of the flag that gave it."""
+    given = {
+        "pageview": asked.pageviews,
+        "engagement": asked.engagements,
+        "call": asked.calls,
+        "erasure": asked.erasures,
+    }
+    return [split for kind, paths in given.items() if paths for split in list_splits(paths, kind)]
+
+
+def make_plan(
+    asked: Backfill, splits: list[Split], settings: DecodeSettings, staging: str
+) -> BackfillPlan:
+    """The plan of the graph; as many shards as the input's size asks for."""
+    size = sum((split.end or 0) - split.start for split in splits)
+    return BackfillPlan(
+        splits=tuple(splits),
+        settings=settings,
+        days=Days(settings.config, asked.now, asked.first, asked.end, asked.keep_expired),
+        excluded=excluded_callers(settings.config, settings.key),
+        staging=staging,
+        shards=asked.shards or 1 + size // SHARD_BYTES,
+        detail=asked.detail,
+    )
+
+
+def local_options(given: Sequence[str]) -> PipelineOptions:
+    """Beam's options; without a runner, the local one that is tested (FnApiRunner)."""
+    named = any(option.split("=")[0] == "--runner" for option in given)
+    return PipelineOptions([*given] if named else ["--runner=FnApiRunner", *given])
+
+
+def _check_counts(report: dict[str, Any], asked: Backfill) -> None:
+    wrong = imbalances(report)
+    if wrong:
+        raise RuntimeError("events were lost or doubled, please report this: " + "; ".join(wrong))
+    dead = sum(report["dead_letters"].values())
+    if asked.max_dead_letters is not None and dead > asked.max_dead_letters:
+        raise TooManyDeadLetters(
+            f"{dead} dead letters, {asked.max_dead_letters} allowed (--max-dead-letters): "
+            f"{report['dead_letters']}; nothing was written"
+        )
+
+
+def _replaced(run: Run, asked: Backfill, config: Config, report: dict[str, Any]) -> pl.DataFrame:
+    """What the run replaces (table, account, day): the days it has rows for, and every day of a
+    range that has both ends. Adds warnings to the report. Raises UsageError on short history."""
+    keys = ["table", "account", "day"]
+    staged = run.staged().select(keys)
+    existing = run.existing().select(keys).filter(pl.col("table") != DEAD_LETTERS.name)
+    begins = read_notes(run.staging, "begins", BEGINS).group_by("account").agg(pl.min("begins"))
+    covered = staged
+    if asked.first is not None and asked.end is not None:
+        days = Days(config, asked.now, keep_expired=asked.keep_expired)
+        ours = existing.join(begins, on="account", how="semi").filter(
+            (pl.col("day") >= asked.first) & (pl.col("day") < asked.end)
+        )
+        alive = ours if asked.keep_expired else ours.filter(~days.expired(ours, pl.col("day")))
+        covered = pl.concat([staged, alive]).unique()
+    report["warnings"] = _warnings(covered, existing, begins, asked, config)
+    return covered
+
+
+def _warnings(
+    covered: pl.DataFrame,
+    existing: pl.DataFrame,
+    begins: pl.DataFrame,
+    asked: Backfill,
+    config: Config,
+) -> list[str]:
+    dated = covered.filter(pl.col("table") != DEAD_LETTERS.name).join(begins, on="account")
+    dated = with_settings(dated, config, days=lambda account: account.lookback_days)
+    history = pl.col("day").cast(pl.Int64) * DAY - pl.col("begins")
+    short = dated.filter(history < pl.col("days") * DAY)
+    replacing = short.join(existing, on=["table", "account", "day"], how="semi")
+    if replacing.height and not asked.short_history:
+        raise UsageError(
+            f"{_span(replacing)} of account {replacing['account'][0]} already has rows, and the "
+            f"input begins less than lookback_days before it: repeat callers, touchpoints and kept "
+            "numbers would be lost. Give more input, a later --from, or --short-history to replace "
+            "it all the same; nothing was written"
+        )
+    if short.height:
+        return [
+            f"{_span(short)}: the input begins less than lookback_days before; earlier calls, "
+            "touchpoints and kept numbers from before are not known there"
+        ]
+    return []
+
+
+def _span(rows: pl.DataFrame) -> str:
+    first, last = rows["day"].min(), rows["day"].max()
+    return str(first) if first == last else f"{first} to {last}"
+
+

@@ -1,0 +1,390 @@
+"""Write realistic example events, with dates that end today, and the truth about their calls.
+
+python scripts/make_examples.py --output DIR [--days 5] [--end YYYY-MM-DD] [--seed 1]
+
+Three sites (a Danish phone shop, a German insurance broker, a small dentist) with visitors, pools
+of tracking numbers that are short at busy hours, forms, callers and a switch; what they are like
+stands in examples/world.toml and examples/attribeam.toml. truth.csv says which visit really made
+each call; the pipeline does not read it. Phone numbers are from ranges without subscribers (Danish
+series 10 to 19, the German regulator's numbers for films), addresses from documentation ranges,
+hosts end in .example.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import random
+import shutil
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+Event = dict[str, Any]
+
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+WORLD: dict[str, Any] = tomllib.loads((EXAMPLES / "world.toml").read_text(encoding="utf-8"))
+CONFIGURATION = tomllib.loads((EXAMPLES / "attribeam.toml").read_text(encoding="utf-8"))
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+NUMBER_HOLD_MS = 10 * MINUTE_MS
+HOUR_WEIGHTS = (1, 1, 0, 0, 0, 1, 3, 6, 11, 13, 14, 13, 11, 12, 12, 11, 9, 7, 7, 8, 8, 6, 4, 2)
+CONSENTS = ((62, ["analytics", "marketing"]), (15, ["analytics"]), (3, ["functional"]), (20, None))
+STATUSES = ((78, "answered"), (10, "missed"), (6, "abandoned"), (3, "busy"), (3, "voicemail"))
+WITHHELD = ("anonymous", "Restricted", "266696687", "")
+OUTCOMES = (("sale", 1499), ("appointment", 350), ("question", None), ("complaint", None))
+TAGS = ("new customer", "existing customer", "price", "opening hours")
+KINDS = ("pageviews", "engagements", "calls")
+TRUTH_COLUMNS = ("call_id", "account", "situation", "visitor_id", "session_start")
+
+
+@dataclass
+class Person:
+    """Somebody, or a crawler, who visits a site."""
+
+    visitor_id: str
+    user_agent: str
+    ip: str
+    phone: str
+    withheld: bool
+    consent: list[str] | None
+    is_bot: bool
+
+
+@dataclass
+class Visit:
+    """How a person came, when they looked at pages, and the number they saw."""
+
+    person: Person
+    came: dict[str, str]
+    times_ms: list[int]
+    session_id: str
+    number: str = ""
+
+
+class World:
+    """All that happens on one site, from one seed."""
+
+    def __init__(self, account: str, seed: int, start_ms: int, days: int) -> None:
+        self.account, self.start_ms, self.days = account, start_ms, days
+        self.site = WORLD["sites"][account]
+        self.rules = CONFIGURATION["accounts"][account]
+        self.numbers = [n for pool in self.rules["pools"] for n in pool["numbers"]]
+        self.rng = random.Random(f"{seed}/{account}")
+        self.events: dict[str, list[tuple[int, Event]]] = {kind: [] for kind in KINDS}
+        self.truth: dict[str, Event] = {}
+
+    def play(self) -> None:
+        """Visits with what they lead to, and calls from people who saw no page."""
+        visits = self.visits()
+        self.lend_numbers(visits)
+        for visit in visits:
+            self.browse(visit)
+            if not visit.person.is_bot:
+                self.follow_up(visit)
+        for day in range(self.days):
+            self.strangers(self.start_ms + day * DAY_MS)
+
+    def chance(self, share: float) -> bool:
+        """True as often as the share says."""
+        return self.rng.random() < share
+
+    def weighed(self, choices: Any) -> Any:
+        """One of several (weight, value) pairs' values."""
+        weights, values = zip(*choices, strict=True)
+        return self.rng.choices(values, weights)[0]
+
+    def after_ms(self, least_ms: int, most_ms: int) -> int:
+        """A wait between two bounds, rather short than long."""
+        return round(least_ms * (most_ms / least_ms) ** self.rng.random())
+
+    def moment_ms(self, day_start_ms: int) -> int:
+        """A time of that day, in the rhythm of a day."""
+        (hour,) = self.rng.choices(range(24), HOUR_WEIGHTS)
+        return day_start_ms + hour * HOUR_MS + self.rng.randrange(HOUR_MS)
+
+    def hexes(self, digits: int) -> str:
+        """Random hex digits."""
+        return f"{self.rng.getrandbits(4 * digits):0{digits}x}"
+
+    def time(self, moment_ms: int) -> str | int:
+        """A time as this site's tracker and switch write it."""
+        return moment_ms if self.site.get("epoch_times") else written(moment_ms)
+
+    def phone(self) -> str:
+        """A new caller's number."""
+        prefix = self.rng.choice(self.site["caller_ranges"])
+        if prefix == "+451":
+            return f"{prefix}{self.rng.randrange(1_000_000, 9_000_000)}"
+        return f"{prefix}{self.rng.randrange(1_000):03d}"
+
+    def spelled(self, phone: str, typed: bool = False) -> str:
+        """A number as people type it, or as one switch or another writes it."""
+        national = phone[3:] if phone.startswith("+45") else f"0{phone[3:]}"
+        if typed:
+            return self.rng.choice((phone, f"{national[:4]} {national[4:]}"))
+        return self.weighed(
+            ((6, phone), (3, national), (1, f"00{phone[1:]}"), (1, f"sip:{phone}@trunk.example"))
+        )
+
+    def visits(self) -> list[Visit]:
+        """Everybody's visits in order; some people come back."""
+        found = []
+        sources = [(source["share"], source) for source in WORLD["sources"]]
+        for day in range(self.days):
+            for _ in range(self.site["visits_per_day"]):
+                person, at_ms = self.person(), self.moment_ms(self.start_ms + day * DAY_MS)
+                source = self.weighed(sources)
+                found.append(self.visit(person, at_ms, source))
+                while self.chance(0.2):
+                    at_ms += self.after_ms(2 * HOUR_MS, 3 * DAY_MS)
+                    found.append(
+                        self.visit(person, at_ms, self.rng.choice(WORLD["return_sources"]))
+                    )
+        return sorted(found, key=lambda visit: visit.times_ms[0])
+
+    def person(self) -> Person:
+        """Somebody new; one in fifty is a crawler."""
+        is_bot = self.chance(0.02)
+        agents = [(agent["share"], agent["user_agent"]) for agent in WORLD["agents"]]
+        since_s = self.start_ms // SECOND_MS - self.rng.randrange(10**6)
+        return Person(
+            visitor_id=f"{self.rng.randrange(10**8, 10**9)}.{since_s}",
+            user_agent=self.rng.choice(WORLD["crawlers"]) if is_bot else self.weighed(agents),
+            ip=self.rng.choice(("192.0.2.", "198.51.100.")) + str(self.rng.randrange(1, 255)),
+            phone=self.phone(),
+            withheld=self.chance(0.08),
+            consent=None if is_bot else self.weighed(CONSENTS),
+            is_bot=is_bot,
+        )
+
+    def visit(self, person: Person, at_ms: int, came: dict[str, str]) -> Visit:
+        """A visit of one or more pages, with the tracker's id or the one that is derived."""
+        times_ms = [at_ms]
+        while self.chance(0.71) and len(times_ms) < 30:
+            stay_s = min(self.rng.lognormvariate(3.6, 1), 1200)
+            times_ms.append(times_ms[-1] + round(stay_s * SECOND_MS))
+        named = f"s-{self.hexes(12)}" if self.site.get("names_sessions") else None
+        if person.is_bot:
+            came = {"query": "", "referrer": ""}
+        return Visit(person, came, times_ms, named or f"{person.visitor_id}-{at_ms}")
+
+    def lend_numbers(self, visits: list[Visit]) -> None:
+        """Each visit the number that is free longest; when none is, the one that is free next."""
+        free_ms = dict.fromkeys(self.numbers, 0)
+        for visit in visits:
+            visit.number = min(free_ms, key=free_ms.__getitem__)
+            lent_until_ms = visit.times_ms[-1] + NUMBER_HOLD_MS
+            free_ms[visit.number] = max(free_ms[visit.number], lent_until_ms)
+
+    def event(self, visit: Visit, time_ms: int) -> Event:
+        """What pageviews and engagements have in common."""
+        event: Event = {"account": self.account, "visitor_id": visit.person.visitor_id}
+        if self.site.get("names_sessions"):
+            event["session_id"] = visit.session_id
+        else:
+            event["event_id"] = self.hexes(32)
+        if visit.person.consent is not None:
+            event["consent"] = visit.person.consent
+        return event | {"time": self.time(time_ms)}
+
+    def browse(self, visit: Visit) -> None:
+        """The pageviews of a visit, and clicks on the way."""
+        query, referrer = (
+            visit.came[part].format(
+                id=self.hexes(20),
+                campaign=quote_plus(self.rng.choice(self.site["campaigns"])),
+                keyword=quote_plus(self.rng.choice(self.site["keywords"])),
+            )
+            for part in ("query", "referrer")
+        )
+        person, variant = visit.person, self.rng.choice("AB")
+        for position, time_ms in enumerate(visit.times_ms):
+            page = self.rng.choice(self.site["pages"])
+            url = f"https://{self.site['host']}/{page}" + (f"?{query}" if query else "")
+            event = self.event(visit, time_ms) | {
+                "url": url,
+                "title": f"{page.rpartition('/')[2].title() or 'Forside'} | {self.account.title()}",
+                "user_agent": person.user_agent,
+                "ip": person.ip,
+                "tracking_numbers": self.rng.choice((visit.number, [visit.number])),
+            }
+            if referrer:
+                event["referrer"] = referrer
+            if self.account == "allvers":
+                event["page_name"] = f"de:{page.replace('/', ':')}"
+            if position == 0 and not person.is_bot:
+                event["third_party_ids"] = {"ga_client_id": person.visitor_id}
+                event["variants"] = {"hero": variant}
+            self.events["pageviews"].append((time_ms, event))
+            if self.chance(0.01):
+                self.events["pageviews"].append((time_ms + 2 * SECOND_MS, event))
+            if self.chance(0.06) and not person.is_bot:
+                self.engage(visit, time_ms + 4 * SECOND_MS, "click", name="phone-number")
+            query, referrer = "", url
+        if self.chance(0.1) and not person.is_bot:
+            self.engage(visit, visit.times_ms[-1] + 20 * SECOND_MS, "close")
+
+    def engage(self, visit: Visit, time_ms: int, kind: str, **more: Any) -> None:
+        """Something done on a page."""
+        event = self.event(visit, time_ms) | {"kind": kind} | more
+        self.events["engagements"].append((time_ms, event))
+
+    def follow_up(self, visit: Visit) -> None:
+        """Most visits lead to nothing; some to a call, a form and a call, or a call back."""
+        draw = self.rng.random()
+        seen_ms = self.rng.choice(visit.times_ms)
+        if draw < 0.075:
+            self.caller(visit, seen_ms + self.after_ms(10 * SECOND_MS, 20 * MINUTE_MS), "browsing")
+        elif draw < 0.105:
+            wants_call = draw > 0.095
+            person, sent_ms = visit.person, visit.times_ms[-1] + 30 * SECOND_MS
+            fields = {"name": "Kim Jensen", "phone": self.spelled(person.phone, typed=True)}
+            fields["email"] = f"kim{person.visitor_id[:6]}@mail.example"
+            wanted = {"callback_requested": True} if wants_call else {}
+            self.engage(visit, sent_ms, "action", name="contact-form", fields=fields, **wanted)
+            if wants_call:
+                at_ms = sent_ms + self.after_ms(5 * MINUTE_MS, 5 * HOUR_MS)
+                numbers = {"a_number": self.site["switchboard"], "b_number": person.phone}
+                self.call(at_ms, "callback", visit, direction="outbound", **numbers)
+            else:
+                self.caller(visit, sent_ms + self.after_ms(2 * MINUTE_MS, 2 * DAY_MS), "form")
+
+    def caller(self, visit: Visit, at_ms: int, situation: str) -> None:
+        """A visitor calls the number seen: tries again, calls once more, or days later."""
+        more: Event = {}
+        if self.site.get("names_sessions") and situation == "browsing" and self.chance(0.5):
+            situation = "declared"
+            more["session_id"] = visit.session_id if self.chance(0.9) else f"s-{self.hexes(12)}"
+        person = visit.person
+        a_number = self.rng.choice(WITHHELD) if person.withheld else self.spelled(person.phone)
+        more |= {"a_number": a_number, "b_number": visit.number}
+        answered = self.call(at_ms, situation, visit, **more)
+        more.pop("session_id", None)
+        if not answered and self.chance(0.6):
+            self.call(at_ms + self.after_ms(2 * MINUTE_MS, 15 * MINUTE_MS), "retry", visit, **more)
+        elif answered and self.chance(0.1):
+            self.call(at_ms + self.after_ms(HOUR_MS, 5 * HOUR_MS), "repeat", visit, **more)
+        elif answered and self.chance(0.15):
+            at_ms += self.after_ms(20 * HOUR_MS, 4 * DAY_MS)
+            self.call(at_ms, "saved_number", visit, **more)
+
+    def strangers(self, day_start_ms: int) -> None:
+        """Calls that no visit made: misdials, a printed number, the company's own test phone."""
+        kinds = [
+            ("unrelated", self.rng.choice(self.numbers))
+            for _ in range(self.site["strangers_per_day"])
+        ]
+        kinds += [
+            ("static_number", static["number"]) for static in self.rules.get("static_numbers", ())
+        ]
+        kinds += [("excluded_caller", self.numbers[0])] if "excluded_callers" in self.rules else []
+        for situation, b_number in kinds:
+            own = situation == "excluded_caller"
+            a_number = self.rules["excluded_callers"][0] if own else self.spelled(self.phone())
+            at_ms = self.moment_ms(day_start_ms)
+            self.call(at_ms, situation, None, a_number=a_number, b_number=b_number)
+
+    def call(self, at_ms: int, situation: str, visit: Visit | None, **more: Any) -> bool:
+        """A call as the switch reports it when it ends, and its truth; whether it was answered."""
+        status = self.weighed(STATUSES)
+        ring_ms = at_ms + self.rng.randrange(800, 3_000)
+        picked_up_ms = ring_ms + self.after_ms(3 * SECOND_MS, 30 * SECOND_MS)
+        times_ms = {"start": at_ms, "ring": ring_ms, "answer": picked_up_ms}
+        times_ms["end"] = picked_up_ms + round(self.rng.lognormvariate(4.8, 1) * SECOND_MS)
+        if status != "answered":
+            times_ms |= {"end": times_ms.pop("answer")}
+        if status == "busy":
+            times_ms |= {"end": times_ms.pop("ring")}
+        call: Event = {"account": self.account, "call_id": f"c-{self.hexes(16)}"}
+        call |= {name: self.time(moment_ms) for name, moment_ms in times_ms.items()} | more
+        call = {name: value for name, value in call.items() if value != ""}
+        call["c_number"] = self.site["switchboard"]
+        if not self.site.get("epoch_times") or status != "answered":
+            call["status"] = status
+        if status == "answered" and self.chance(0.4):
+            category, value = self.rng.choice(OUTCOMES)
+            call["outcome"] = {"category": category, "tags": ["voicebot", self.rng.choice(TAGS)]}
+            if value:
+                currency = "EUR" if self.account == "allvers" else "DKK"
+                call["outcome"] |= {"value": value, "currency": currency}
+        if self.chance(0.3):
+            mos = round(self.rng.uniform(3.2, 4.5), 2)
+            call["quality"] = {"mos": mos, "jitter_ms": self.rng.randrange(1, 30)}
+        self.events["calls"].append((times_ms["end"], call))
+        if self.chance(0.02):
+            later = (
+                {"sequence": 1, "outcome": {"category": "corrected"}} if self.chance(0.5) else {}
+            )
+            self.events["calls"].append((times_ms["end"] + 5 * SECOND_MS, call | later))
+        truth: Event = {"call_id": call["call_id"], "account": self.account, "situation": situation}
+        if visit:
+            truth["visitor_id"] = visit.person.visitor_id
+            truth["session_start"] = written(visit.times_ms[0])
+        self.truth[call["call_id"]] = truth
+        return status == "answered"
+
+
+def written(moment_ms: int) -> str:
+    """An RFC 3339 time in Danish winter time."""
+    zone = timezone(timedelta(hours=1))
+    return datetime.fromtimestamp(moment_ms / 1000, zone).isoformat(timespec="milliseconds")
+
+
+def make(output: Path, days: int, end: date, seed: int, now: datetime) -> dict[str, int]:
+    """Write the files; the number of lines of each kind. What comes after now is left out."""
+    day = datetime(end.year, end.month, end.day, tzinfo=UTC) - timedelta(days=days - 1)
+    start_ms = round(day.timestamp() * 1000)
+    end_ms = min(start_ms + days * DAY_MS, round(now.timestamp() * 1000))
+    worlds = [World(account, seed, start_ms, days) for account in WORLD["sites"]]
+    for world in worlds:
+        world.play()
+    output.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(seed)
+    counts, calls = {}, set()
+    for kind in KINDS:
+        events = [pair for world in worlds for pair in world.events[kind] if pair[0] < end_ms]
+        events.sort(key=lambda pair: pair[0])
+        calls |= {event.get("call_id") for _, event in events}
+        lines = [json.dumps(e, ensure_ascii=False, separators=(",", ":")) for _, e in events]
+        for line in WORLD["malformed"][kind]:
+            lines.insert(rng.randrange(len(lines) + 1), line.replace("TIME", written(start_ms)))
+        content = "".join(f"{line}\n" for line in lines).encode()
+        if kind == "pageviews":
+            (output / "pageviews.jsonl.gz").write_bytes(gzip.compress(content, mtime=0))
+        else:
+            (output / f"{kind}.jsonl").write_bytes(content)
+        counts[kind] = len(lines)
+    shutil.copyfile(EXAMPLES / "attribeam.toml", output / "attribeam.toml")
+    with (output / "truth.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, TRUTH_COLUMNS, lineterminator="\n")
+        table.writeheader()
+        truth = {call_id: row for world in worlds for call_id, row in world.truth.items()}
+        table.writerows(row for call_id, row in truth.items() if call_id in calls)
+    return counts
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--output", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--days", type=int, default=5, help="days to make (5)")
+    parser.add_argument("--end", type=date.fromisoformat, help="last day (today, UTC)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another history (1)")
+    options = parser.parse_args()
+    now = datetime.now(UTC)
+    end = options.end or now.date()
+    if options.days < 1 or end > now.date():
+        parser.error("--days must be at least 1 and --end not after today (UTC)")
+    counts = make(options.output, options.days, end, options.seed, now)
+    said = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+    print(f"{said} in {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Blocks: tables as bytes between stages, keyed by hash shards (ARCHITECTURE, columnar Beam)."""
+
+import io
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+import polars_hash  # noqa: F401  registers the hash expressions
+
+_INLINE, _FILE = b"i", b"f"
+
+
+class BlockStore:
+    """Packs tables into bytes that travel between stages.
+
+    With a folder (one machine) the bytes rest in files there and only their name travels, so that
+    memory does not grow with the input; without, they travel themselves.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = folder
+
+    def pack(self, table: pl.DataFrame) -> bytes:
+        """The table as bytes."""
+        if self.folder is None:
+            buffer = io.BytesIO()
+            table.write_ipc(buffer, compression="lz4")
+            return _INLINE + buffer.getvalue()
+        path = Path(self.folder) / f"{self.new_name()}.arrow"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_ipc(path, compression="lz4")
+        return _FILE + str(path).encode()
+
+    @staticmethod
+    def new_name() -> str:
+        """A file name that no other worker gives."""
+        return uuid.uuid4().hex
+
+    def unpack(self, block: bytes) -> pl.DataFrame:
+        """The table of packed bytes."""
+        if block[:1] == _FILE:
+            return pl.read_ipc(block[1:].decode())
+        return pl.read_ipc(io.BytesIO(block[1:]))
+
+
+def shard_of(keys: Sequence[str | pl.Expr], shards: int) -> pl.Expr:
+    """The shard (0 … shards - 1) of a row, by a hash of its key columns that never changes."""
+    key = pl.concat_str(*keys, separator="\0", ignore_nulls=True)
+    return (key.nchash.xxhash64() % shards).cast(pl.UInt32)
+
+
+def split_shards(
+    table: pl.DataFrame, keys: Sequence[str | pl.Expr], shards: int
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The table's rows by shard; shards without rows are left out."""
+    if table.is_empty():
+        return
+    if shards == 1:
+        yield 0, table
+        return
+    parts = table.with_columns(shard_of(keys, shards).alias("_shard")).partition_by(
+        "_shard", as_dict=True, include_key=False
+    )
+    for (shard,), rows in parts.items():
+        yield int(shard), rows
+
+
+def gather(tables: Iterable[pl.DataFrame], schema: pl.Schema | dict[str, pl.DataType]) -> pl.DataFrame:
+    """All rows of the tables as one; an empty table of the schema where there are none."""
+    found = list(tables)
+    return pl.concat(found, rechunk=True) if found else pl.DataFrame(schema=schema)

@@ -1,0 +1,103 @@
+"""Displays: which session was shown which tracking number, and when (SPEC sections 1, 8, 10)."""
+
+import polars as pl
+
+from transforms.sessions import Visits
+from transforms.settings import DAY
+from transforms.visits import ENGAGEMENT, PAGEVIEW
+
+
+def find_displays(visits: Visits) -> pl.DataFrame:
+    """One row per display: session, tracking_number, time (us); by session and time."""
+    pages = visits.visits.filter(pl.col("rank") == PAGEVIEW).select("session", "time", "row")
+    return (
+        pages.with_columns(visits.pageviews["tracking_numbers"][pages["row"]])
+        .drop("row")
+        .filter(pl.col("tracking_numbers").list.len() > 0)
+        .explode("tracking_numbers")
+        .rename({"tracking_numbers": "tracking_number"})
+    )
+
+
+def find_engaged(visits: pl.DataFrame, displays: pl.DataFrame) -> pl.DataFrame:
+    """Engagements while a number was on the page: session, tracking_number, time (us).
+
+    The page is the session's latest pageview at or before the engagement; of several at one time
+    each counts.
+    """
+    page_time = pl.when(pl.col("rank") == PAGEVIEW).then("time").forward_fill().over("session")
+    engaged = visits.select("session", "time", "rank", page_time.alias("page_time"))
+    return (
+        engaged.filter((pl.col("rank") == ENGAGEMENT) & pl.col("page_time").is_not_null())
+        .join(displays.rename({"time": "page_time"}), on=["session", "page_time"])
+        .select("session", "tracking_number", "time")
+    )
+
+
+def find_showings(displays: pl.DataFrame, engaged: pl.DataFrame) -> pl.DataFrame:
+    """One row per session and number.
+
+    Columns: session, tracking_number, display_times, engaged_times (sorted lists of us),
+    first_display, last_display, last_contact (us).
+    """
+    shown = displays.group_by("session", "tracking_number", maintain_order=True).agg(
+        pl.col("time").alias("display_times"),
+        pl.col("time").first().alias("first_display"),
+        pl.col("time").last().alias("last_display"),
+    )
+    touched = engaged.group_by("session", "tracking_number").agg(
+        pl.col("time").sort().alias("engaged_times"), pl.col("time").max().alias("last_engaged")
+    )
+    return (
+        shown.join(touched, on=["session", "tracking_number"], how="left", maintain_order="left")
+        .with_columns(
+            pl.col("engaged_times").fill_null([]),
+            pl.max_horizontal("last_display", "last_engaged").alias("last_contact"),
+        )
+        .drop("last_engaged")
+    )
+
+
+def daily_displays(showings: pl.DataFrame) -> pl.DataFrame:
+    """One row per session, number and UTC day: session, tracking_number, first_display,
+    last_display (us), displays, day (days since 1970)."""
+    one_day = pl.col("first_display") // DAY == pl.col("last_display") // DAY
+    columns = ("session", "tracking_number", "first_display", "last_display", "displays", "day")
+    whole = showings.filter(one_day).with_columns(
+        pl.col("display_times").list.len().cast(pl.Int64).alias("displays"),
+        (pl.col("first_display") // DAY).alias("day"),
+    )
+    parts = (
+        showings.filter(~one_day)
+        .select("session", "tracking_number", "display_times")
+        .explode("display_times")
+        .group_by("session", "tracking_number", (pl.col("display_times") // DAY).alias("day"))
+        .agg(
+            pl.col("display_times").min().alias("first_display"),
+            pl.col("display_times").max().alias("last_display"),
+            pl.len().cast(pl.Int64).alias("displays"),
+        )
+    )
+    return pl.concat([whole.select(columns), parts.select(columns)])
+
+
+def within_reach(showings: pl.DataFrame, calls: pl.DataFrame, horizon: pl.Expr) -> pl.DataFrame:
+    """The showings that some call may have come from, so that the rest need not travel.
+
+    showings: with account, session_id. calls: account, tracking_number, start (us), session_id.
+    horizon: us from the last contact to the latest call it can explain (the match window).
+    Exact decisions are left to transforms.candidates; a call that names its session keeps it.
+    """
+    by = ["account", "tracking_number"]
+    ahead = calls.select(*by, pl.col("start").alias("first_display")).drop_nulls()
+    ahead = ahead.unique().sort("first_display").with_columns(next_call="first_display")
+    near = showings.sort("first_display").join_asof(
+        ahead, on="first_display", by=by, strategy="forward", check_sortedness=False
+    )
+    declared = calls.filter(pl.col("session_id").is_not_null()).select(*by, "session_id").unique()
+    named = near.join(declared, on=[*by, "session_id"], how="semi")
+    reached = near.filter(pl.col("next_call") <= pl.col("last_contact") + horizon)
+    unreached = named.join(
+        reached, on=["account", "visitor_id", "session", "tracking_number"], how="anti"
+    )
+    return pl.concat([reached, unreached]).drop("next_call")

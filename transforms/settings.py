@@ -1,0 +1,53 @@
+"""An account's settings as columns beside its rows, so that rules stay expressions."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from schemas.config import Account, Config
+
+MICROSECONDS = 1_000_000
+MINUTE = 60 * MICROSECONDS
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def with_settings(
+    rows: pl.DataFrame, config: Config, **settings: Callable[[Account], object]
+) -> pl.DataFrame:
+    """Adds a column for each setting, read from the settings of each row's `account`."""
+    names = rows["account"].unique().to_list()
+    accounts = [config.account(name) for name in names]
+    columns = {key: [read(account) for account in accounts] for key, read in settings.items()}
+    table = pl.DataFrame({"account": names} | columns, schema_overrides={"account": pl.String})
+    return rows.join(table, on="account", how="left", maintain_order="left")
+
+
+def session_gap(account: Account) -> int:
+    """`session_gap_minutes` in microseconds."""
+    return round(account.session_gap_minutes * MINUTE)
+
+
+def session_max_gap(account: Account) -> int:
+    """`session_max_gap_hours` in microseconds."""
+    return round(account.session_max_gap_hours * HOUR)
+
+
+def lookback(account: Account) -> int:
+    """`lookback_days` in microseconds."""
+    return round(account.lookback_days * DAY)
+
+
+def declared_window(account: Account) -> int:
+    """`declared_window_hours` in microseconds."""
+    return round(account.declared_window_hours * HOUR)
+
+
+def form_window(account: Account) -> int:
+    """`form_window_hours` in microseconds."""
+    return round(account.form_window_hours * HOUR)
+
+
+def allowed_lateness(account: Account) -> int:
+    """`allowed_lateness_hours` in microseconds."""
+    return round(account.allowed_lateness_hours * HOUR)
