@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from schemas.columns import Column, Table  # noqa: E402  found only with the line above
+from pipelines.views import VIEWS, view_sql  # noqa: E402  found only with the line above
+from schemas.columns import Column, Table  # noqa: E402
 from schemas.config import MODEL_KEYS, Account, Pool, Settings, StaticNumber  # noqa: E402
 from schemas.tables import TABLES  # noqa: E402
 
@@ -104,13 +106,16 @@ def columns_page(tables: Iterable[Table]) -> str:
         NOTE,
         "# Columns",
         "",
-        "Times are UTC with microseconds, days are UTC days. Required columns are never null. The",
-        "views built on these tables are described at the top of each file in `schemas/views`.",
+        "Times are UTC with microseconds, days are UTC days. Required columns are never null.",
         "",
         *(f"- [{table.name}](#{table.name}): {table.description}" for table in tables),
+        "- [views](#views): what BI tools read, built on these tables.",
     ]
     for table in tables:
         lines += ["", *_table_section(table)]
+    lines += ["", "## views"]
+    for name in VIEWS:
+        lines += ["", f"### {name}", "", "```text", *_header(view_sql(name)), "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -160,6 +165,12 @@ def _table_section(table: Table) -> Iterator[str]:
         if number == 0 or column.name in titles:
             yield from ["", "| column | type | meaning |", "|---|---|---|"]
         yield from _column_rows(column)
+
+
+def _header(sql: str) -> Iterator[str]:
+    """The comment at the top of a view."""
+    for line in takewhile(lambda line: line.startswith("--"), sql.splitlines()):
+        yield line.removeprefix("--").removeprefix(" ")
 
 
 def _column_rows(column: Column, prefix: str = "") -> Iterator[str]:

@@ -245,7 +245,8 @@ def _truth(value: Any, _: Reading) -> bool:
     return value
 
 
-def _integer(value: Any, _: Reading) -> Number:
+def small_integer(value: Any) -> Number:
+    """An integer of 64 bits as it was written. Raises Malformed."""
     # Twenty characters hold every 64-bit number; more would take long to convert.
     if not isinstance(value, Number) or not value.is_integer or len(value.text) > 20:
         raise Malformed
@@ -290,7 +291,7 @@ _READERS: dict[str, Callable[[Any, Reading], Any]] = {
     "phones": _phones,
     "map": _map,
     "truth": _truth,
-    "integer": _integer,
+    "integer": lambda value, _: small_integer(value),
     "amount": _amount,
     "outcome": _record(OUTCOME),
     "quality": _record(QUALITY),

@@ -49,7 +49,7 @@ def total_weights(calls: pl.DataFrame, candidates: pl.DataFrame, weight: str) ->
     lists = candidates.group_by(CALL).agg(pl.col(weight).alias("weights"))
     summed = calls.join(lists, on=CALL, how="left", maintain_order="left").with_columns(
         pl.concat_list(
-            pl.col("weights").fill_null([]), "w_none", pl.col("w_saved").fill_null(0.0)
+            pl.col("weights").fill_null([]), pl.col("w_none", "w_saved").fill_null(0.0)
         ).alias("weights")
     )
     totals = [math.fsum(weights) for weights in summed["weights"].to_list()]

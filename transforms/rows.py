@@ -52,7 +52,11 @@ def conversion_rows(decided: pl.DataFrame, config: Config, emitted_at: int) -> p
         _is_qualified().alias("is_qualified"),
         pl.col("outcome_tags").fill_null([]),
         (pl.col("earlier_calls") == 0).alias("is_first_call"),
-        pl.coalesce("session_id", "given_session_id").alias("session_id"),
+        # A session that nobody knows keeps the name that the call gives it.
+        pl.when(pl.col("rule") == "declared")
+        .then(pl.coalesce("session_id", "given_session_id"))
+        .otherwise("session_id")
+        .alias("session_id"),
         pl.col("candidates").list.eval(_candidate()),
         pl.col("touchpoints").list.eval(_touchpoint()),
         pl.lit(rule_set()).alias("rule_set"),

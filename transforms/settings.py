@@ -17,10 +17,11 @@ def with_settings(
 ) -> pl.DataFrame:
     """Adds a column for each setting, read from the settings of each row's `account`."""
     names = rows["account"].unique().to_list()
-    accounts = [config.account(name) for name in names]
-    columns = {key: [read(account) for account in accounts] for key, read in settings.items()}
-    table = pl.DataFrame({"account": names} | columns, schema_overrides={"account": pl.String})
-    return rows.join(table, on="account", how="left", maintain_order="left")
+    columns = [pl.Series("account", names, pl.String)]
+    for key, read in settings.items():
+        kind = pl.Series([read(config.default)]).dtype
+        columns.append(pl.Series(key, [read(config.account(name)) for name in names], kind))
+    return rows.join(pl.DataFrame(columns), on="account", how="left", maintain_order="left")
 
 
 def session_gap(account: Account) -> int:

@@ -1,7 +1,7 @@
 -- Calls shared out over the visitor's touchpoints by six models, side by side.
 --
 -- One row per call and touchpoint; each model's weights add up to 1 for each call that has
--- touchpoints (calls without a session, such as those of static numbers, have none and no row).
+-- touchpoints (calls of no session, of static numbers and of robots have none and no row).
 --
 -- Columns:
 --   account, conversion_id, call_id, day (UTC day of the call's start)

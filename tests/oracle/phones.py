@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -39,6 +40,7 @@ def is_withheld(text: str) -> bool:
     return bare(text).removeprefix("+").lower() in WITHHELD
 
 
+@functools.lru_cache(maxsize=4096)
 def normalise(text: str, region: str) -> str | None:
     """E.164 where possible, else three or more digits, else None: `bad_number` (SPEC 3)."""
     text = bare(text)

@@ -42,8 +42,14 @@ def split(listed: str) -> tuple[str, str]:
 
 def matches_host(listed: str, host: str) -> bool:
     """`{}` stands for a country code."""
-    pattern = COUNTRY.join(re.escape(part) for part in listed.split("{}"))
-    return re.fullmatch(pattern, host) is not None
+    if "{}" not in listed:
+        return listed == host
+    return country_pattern(listed).fullmatch(host) is not None
+
+
+@functools.cache
+def country_pattern(listed: str) -> re.Pattern[str]:
+    return re.compile(COUNTRY.join(re.escape(part) for part in listed.split("{}")))
 
 
 def engine_on(host: str, path: str) -> tuple[bool, Entry | None]:

@@ -1,0 +1,113 @@
+"""The whole flow without Beam: decoded blocks through the steps, in any order, blocks and shards."""
+
+import random
+from collections import Counter, defaultdict
+
+import polars as pl
+
+from pipelines.graph import ROUTES, decoded_counts
+from schemas.config import Config
+from schemas.tables import CONVERSIONS, DISPLAYS, SESSIONS
+from transforms.blocks import gather, split_shards
+from transforms.decode import Block, DecodeSettings, decode_block
+from transforms.models import excluded_callers
+from transforms.steps import (
+    CallsStep,
+    CandidatesStep,
+    DecisionsStep,
+    Step,
+    Tables,
+    VisitorsStep,
+)
+
+Inputs = list[tuple[str | None, list[bytes]]]
+Collections = dict[str, list[pl.DataFrame]]
+
+
+def run_flow(
+    inputs: Inputs,
+    config: Config,
+    key: bytes,
+    now: int,
+    *,
+    shards: int = 1,
+    block_lines: int | None = None,
+    shuffle: random.Random | None = None,
+) -> tuple[Tables, Counter[tuple[str, str]]]:
+    """Rows of conversions, sessions and displays, and the counts by (kind, name).
+
+    shards, block_lines and shuffle change how the work is cut, which no row may show.
+    """
+    settings = DecodeSettings(config, key, now)
+    events: Collections = {kind: [] for kind in ("pageview", "engagement", "call")}
+    counts: Counter[tuple[str, str]] = Counter()
+    for block in _blocks(inputs, block_lines, shuffle):
+        decoded = decode_block(block, settings)
+        events["pageview"].append(decoded.pageviews)
+        events["engagement"].append(decoded.engagements)
+        events["call"].append(decoded.calls)
+        _count(counts, [decoded_counts(decoded)])
+    calls = _stage(CallsStep(config, now), {"call": events["call"]}, shards)
+    visits = {kind: events[kind] for kind in ("pageview", "engagement")}
+    visitors = _stage(VisitorsStep(config, now), visits, shards, {"calls": calls["calls"]})
+    numbered = {"calls": calls["calls"], "showings": visitors["showings"]}
+    found = _stage(CandidatesStep(config, now), numbered, shards)
+    decisions = _stage(
+        DecisionsStep(config, now, excluded_callers(config, key)),
+        {"calls": calls["calls"], "entries": visitors["entries"]}
+        | {name: found[name] for name in ("candidates", "declared")},
+        shards,
+    )
+    _count(counts, calls["counts"] + visitors["counts"])
+    rows = {
+        "conversions": (CONVERSIONS, decisions["conversions"]),
+        "sessions": (SESSIONS, visitors["sessions"]),
+        "displays": (DISPLAYS, visitors["displays"]),
+    }
+    return {name: _rows(table, parts) for name, (table, parts) in rows.items()}, counts
+
+
+def _rows(table, parts):
+    empty = pl.DataFrame(table.arrow_schema().empty_table())
+    return gather(parts, empty.schema)
+
+
+def _blocks(inputs: Inputs, lines: int | None, shuffle: random.Random | None) -> list[Block]:
+    blocks = []
+    for number, (kind, content) in enumerate(inputs):
+        content = list(content)
+        if shuffle:
+            shuffle.shuffle(content)
+        size = lines or max(len(content), 1)
+        for start in range(0, len(content), size):
+            data = b"\n".join(content[start : start + size])
+            blocks.append(Block(data, kind, f"file-{number}", start + 1))
+    if shuffle:
+        shuffle.shuffle(blocks)
+    return blocks
+
+
+def _stage(
+    step: Step, tables: Collections, shards: int, whole: Collections | None = None
+) -> Collections:
+    """What a keyed stage of the graph does with a step."""
+    routes = ROUTES[type(step).__name__]
+    parts: dict[int, Collections] = {}
+    for name, blocks in tables.items():
+        for block in blocks:
+            for shard, rows in split_shards(block, routes[name].keys, shards):
+                parts.setdefault(shard, {}).setdefault(name, []).append(rows)
+    outputs: Collections = defaultdict(list)
+    for found in parts.values():
+        tables_of = found | (whole or {})
+        given = {name: gather(tables_of.get(name, []), route.schema) for name, route in routes.items()}
+        for name, table in step(given).items():
+            if table.height:
+                outputs[name].append(table)
+    return outputs
+
+
+def _count(counts: Counter[tuple[str, str]], tables: list[pl.DataFrame]) -> None:
+    for table in tables:
+        for kind, name, count in table.iter_rows():
+            counts[kind, name] += count

@@ -1,0 +1,209 @@
+"""Lines that differ only in their texts, split at their quotes: the fast way to columns.
+
+A template is a line, read exactly, whose string values are holes. Where neither escapes nor control
+characters stand in a line, every quote begins or ends a string; so a line with the same pieces
+between the holes is the same object with other strings, and nothing is left to prove about it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from schemas.events import FIELDS, PAIRS, Field
+from transforms.decode_event import Malformed, event_kind, small_integer
+from transforms.decode_json import JSON_WHITESPACE, Number, Rejected, parse_object, trim
+from transforms.decode_lines import Lines
+
+# A template that fits few lines costs more than it saves; so does a search for many of them.
+_FEWEST_LINES = 64
+_FEWEST_FITTING = 0.05
+_MOST_TEMPLATES = 12
+_MOST_FAILURES = 2
+
+# What a field's value is made of: one hole, a list of holes, holes by name, or a constant.
+Shape = int | list[int] | dict[str, int] | bool | Number
+
+
+class NoTemplate(Exception):
+    """The line has a value that templates do not cover."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A line's pieces by their place in it: what is constant, and what the fields are made of."""
+
+    kind: str
+    constants: dict[int, str]
+    shapes: dict[str, Shape]
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Rows of one kind as they were sent, trimmed; absent is null. `places`: their lines.
+
+    By its field's kind a column is text: String; texts: List(String), empty where it was given but
+    says nothing; map: PAIRS in the order of the names; truth: Boolean; integer: Int64. A column
+    `<time>_number` (Int64, us) has the times that were numbers. Absent columns are null.
+    """
+
+    kind: str
+    places: np.ndarray
+    columns: pl.DataFrame
+
+
+def match_templates(lines: Lines, file_kind: str | None) -> tuple[list[RawRows], np.ndarray]:
+    """The rows of the lines that fit a template, and the places of all other lines."""
+    found: list[RawRows] = []
+    if lines.texts is None or len(lines.plain) < _FEWEST_LINES:
+        return found, np.arange(len(lines))
+    texts = lines.texts if len(lines.plain) == len(lines) else lines.texts.gather(lines.plain)
+    pieces = texts.str.split('"')
+    numbers = pieces.list.len().to_numpy().astype(np.int64)
+    firsts = np.cumsum(numbers) - numbers
+    flat = pieces.explode().alias("piece").to_frame()
+    is_open = np.ones(len(lines), bool)
+    for number in np.unique(numbers):
+        rows = np.flatnonzero(numbers == number)
+        for kind, fitting, columns in _fit_all(texts, flat, firsts, rows, file_kind):
+            places = lines.plain[fitting]
+            is_open[places] = False
+            found.append(RawRows(kind, places, columns))
+    return found, np.flatnonzero(is_open)
+
+
+def _fit_all(
+    texts: pl.Series, flat: pl.DataFrame, firsts: np.ndarray, rows: np.ndarray, file_kind: str | None
+) -> Iterator[tuple[str, np.ndarray, pl.DataFrame]]:
+    """Learns templates from rows of equally many pieces until few rows are left or none fit."""
+    tries = failures = 0
+    while len(rows) >= _FEWEST_LINES and tries < _MOST_TEMPLATES and failures < _MOST_FAILURES:
+        tries += 1
+        try:
+            template = learn(texts[int(rows[0])], file_kind)
+        except (NoTemplate, Rejected):
+            failures += 1
+            rows = rows[1:]
+            continue
+        fits, columns = _fit(template, flat, firsts[rows])
+        failures += bool(fits.sum() < _FEWEST_FITTING * len(rows))
+        yield template.kind, rows[fits], columns if fits.all() else columns.filter(fits)
+        rows = rows[~fits]
+
+
+def _fit(
+    template: Template, flat: pl.DataFrame, firsts: np.ndarray
+) -> tuple[np.ndarray, pl.DataFrame]:
+    """Which rows, given by the place of their first piece, fit; and the columns of all of them."""
+    first = pl.lit(pl.Series(firsts, dtype=pl.UInt32))
+
+    def piece(at: int) -> pl.Expr:
+        return pl.col("piece").gather(first + at)
+
+    def trimmed(at: int) -> pl.Expr:
+        return piece(at).str.strip_chars()
+
+    fits = [piece(at) == text for at, text in template.constants.items()]
+    # An empty text within a list or map would have to be left out: rare, and left to others.
+    fits += [trimmed(at) != "" for shape in template.shapes.values() for at in _inner(shape)]
+    columns = [_column(shape, trimmed).alias(name) for name, shape in template.shapes.items()]
+    frame = flat.select(pl.all_horizontal(fits).alias(" fits"), *columns)
+    empty = [name for name, shape in template.shapes.items() if _may_be_empty(frame[name])]
+    filled = [pl.when(pl.col(name) != "").then(name) for name in empty]
+    return frame[" fits"].to_numpy(), frame.drop(" fits").with_columns(filled)
+
+
+def _inner(shape: Shape) -> list[int]:
+    if isinstance(shape, dict):
+        return list(shape.values())
+    return shape if isinstance(shape, list) else []
+
+
+def _may_be_empty(column: pl.Series) -> bool:
+    return column.dtype == pl.String and bool((column == "").any())
+
+
+def _column(shape: Shape, trimmed: Callable[[int], pl.Expr]) -> pl.Expr:
+    if isinstance(shape, bool):
+        return pl.lit(shape)
+    if isinstance(shape, int):
+        return trimmed(shape)
+    if isinstance(shape, Number):
+        return pl.lit(int(shape.text), pl.Int64)
+    if isinstance(shape, list):
+        none = pl.lit([], pl.List(pl.String))
+        return pl.concat_list([trimmed(at) for at in shape]) if shape else none
+    records = [
+        pl.struct(pl.lit(name).alias("name"), trimmed(at).alias("value"))
+        for name, at in shape.items()
+    ]
+    return pl.concat_list(records).cast(PAIRS)
+
+
+# --- learning ----------------------------------------------------------------------------------
+
+
+def learn(line: str, file_kind: str | None) -> Template:
+    """The template of a plain line. Raises Rejected or NoTemplate where there is none."""
+    pieces = line.split('"')
+    holes = [at for at in range(1, len(pieces), 2) if not _is_name(pieces, at)]
+    marked = list(pieces)
+    for hole in holes:
+        marked[hole] = str(hole)
+    sent = parse_object('"'.join(marked).encode().strip(JSON_WHITESPACE))
+    said = sent.get("type")
+    if isinstance(said, str):
+        sent["type"] = pieces[int(said)]
+        holes.remove(int(said))
+    kind = event_kind(sent, file_kind)
+    shapes = {field.name: _shape(field, sent.get(field.name)) for field in FIELDS[kind]}
+    constants = {at: text for at, text in enumerate(pieces) if at not in holes}
+    return Template(
+        kind, constants, {name: shape for name, shape in shapes.items() if shape is not None}
+    )
+
+
+def _is_name(pieces: list[str], at: int) -> bool:
+    """Whether a string is a name: a colon follows."""
+    return at + 1 < len(pieces) and pieces[at + 1].lstrip(" ").startswith(":")
+
+
+def _shape(field: Field, marked: Any) -> Shape | None:
+    """The shape of a value whose strings are the numbers of holes; None where it is absent."""
+    if marked is None:
+        return None
+    if field.kind in ("text", "time", "number", "word") and isinstance(marked, str):
+        return int(marked)
+    if field.kind in ("texts", "phones"):
+        items = marked if isinstance(marked, list) else [marked]
+        return [_hole(item) for item in items if item is not None]
+    if field.kind == "map" and isinstance(marked, dict):
+        return _map_shape(marked)
+    if field.kind == "truth" and isinstance(marked, bool):
+        return marked
+    if field.kind == "integer":
+        try:
+            return small_integer(marked)
+        except Malformed:
+            pass
+    raise NoTemplate
+
+
+def _map_shape(marked: dict[str, Any]) -> dict[str, int] | None:
+    names = [trim(name) for name in marked]
+    if len(set(names)) < len(names):
+        raise NoTemplate
+    holes = {
+        trim(name): _hole(marked[name])
+        for name in sorted(marked, key=trim)
+        if trim(name) and marked[name] is not None
+    }
+    return holes or None
+
+
+def _hole(marked: Any) -> int:
+    if not isinstance(marked, str):
+        raise NoTemplate
+    return int(marked)
