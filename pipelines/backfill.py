@@ -11,6 +11,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines import progress
 from pipelines.graph import BEGINS, BackfillPlan, build, read_notes
 from pipelines.ledger import imbalances, make_ledger
 from pipelines.warehouse import LocalWarehouse, Run
@@ -27,6 +28,8 @@ from transforms.steps import COUNTS
 
 # About this much input makes one shard; a shard's tables are in memory at once.
 SHARD_BYTES = 256 << 20
+# How much events usually shrink by gzip, zstd or in Parquet.
+COMPRESSION = 6
 
 
 class UsageError(ValueError):
@@ -69,6 +72,7 @@ def run_backfill(asked: Backfill) -> dict[str, Any]:
     settings = DecodeSettings(config, load_key(), asked.now)
     splits = find_splits(asked)
     with LocalWarehouse(asked.output).open_run() as run:
+        progress.expect(sum(split_bytes(split) for split in splits))
         plan = make_plan(asked, splits, settings, str(run.staging))
         with beam.Pipeline(options=local_options(asked.beam_options)) as pipeline:
             build(pipeline, plan)
@@ -92,11 +96,19 @@ def find_splits(asked: Backfill) -> list[Split]:
     return [split for kind, paths in given.items() if paths for split in list_splits(paths, kind)]
 
 
+def split_bytes(split: Split) -> int:
+    """The bytes of a split as they are decoded; of a compressed local file an estimate."""
+    if split.end is not None:
+        return split.end - split.start
+    path = Path(split.path)
+    return path.stat().st_size * COMPRESSION if path.exists() else 0
+
+
 def make_plan(
     asked: Backfill, splits: list[Split], settings: DecodeSettings, staging: str
 ) -> BackfillPlan:
     """The plan of the graph; as many shards as the input's size asks for."""
-    size = sum((split.end or 0) - split.start for split in splits)
+    size = sum(split_bytes(split) for split in splits)
     return BackfillPlan(
         splits=tuple(splits),
         settings=settings,

@@ -50,7 +50,12 @@ def check_sample(kind: str, paths: Sequence[str], config: Path | None) -> Findin
         sum(count for (_, _, name), count in decoded.counts.items() if name == wanted)
         for wanted in ("read", "accepted_before_duplicates", "dead_letters")
     )
-    codes = decoded.dead_letters["code"].value_counts().sort("count", "code", descending=[True, False]).rows()
+    codes = (
+        decoded.dead_letters["code"]
+        .value_counts()
+        .sort("count", "code", descending=[True, False])
+        .rows()
+    )
     told = ", ".join(f"{code} {count}" for code, count in codes)
     found = f"{accepted} of the first {read} lines are events"
     found += f"; dead letters: {told}" if told else ""

@@ -113,7 +113,7 @@ def _last_display(warehouse: duckdb.DuckDBPyConnection, call: Row) -> Row | None
 
 
 def _rows(warehouse: duckdb.DuckDBPyConnection, sql: str, values: object) -> list[Row]:
-    return pl.DataFrame(warehouse.execute(sql, values).to_arrow_table()).to_dicts()
+    return pl.DataFrame(warehouse.sql(sql, params=values).to_arrow_table()).to_dicts()
 
 
 def _lines(call: Row, earlier: list[Row], before: Row | None, settings: Account) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _lines(call: Row, earlier: list[Row], before: Row | None, settings: Account)
     if call["direction"] == "inbound":
         window = f"{model.match_window_minutes:g} minutes"
         yield f"Who had the number on the screen (window: {window}, {pool})"
-        yield from _indented(_candidate_lines(call, before))
+        yield from _indented(_candidate_lines(call, before, model))
     yield f"The decision: {call['status']} ({call['reason']})"
     yield from _indented(decision_words(call, settings, model))
     yield "The source"
@@ -169,7 +169,8 @@ def _earlier_line(row: Row) -> str:
     )
 
 
-def _candidate_lines(call: Row, before: Row | None) -> Iterator[str]:
+def _candidate_lines(call: Row, before: Row | None, model: Model) -> Iterator[str]:
+    window = timedelta(minutes=model.match_window_minutes)
     shown = call["candidates"] or []
     for rank, candidate in enumerate(shown, 1):
         yield (
@@ -182,6 +183,8 @@ def _candidate_lines(call: Row, before: Row | None) -> Iterator[str]:
             f"last {_moment(candidate['last_display'])}, "
             f"{_duration(call['call_start'] - candidate['last_display'])} before the call"
         )
+        if call["call_start"] - candidate["last_display"] > window:
+            yield "   and used a page with it later, within the window"
     if not shown:
         yield "nobody"
     if before is not None:

@@ -40,7 +40,7 @@ def decision_words(call: dict[str, Any], settings: Account, model: Model) -> Ite
     reason = call["reason"]
     probability = "" if call["probability"] is None else f"{call['probability']:.1%}"
     enough = f"{model.min_probability:.0%} (min_probability)"
-    yield _REASONS[reason].format(
+    yield DECISION_RULES[reason].format(
         probability=probability,
         enough=enough,
         forms=f"{settings.form_window_hours:g}",
@@ -74,7 +74,7 @@ def source_words(call: dict[str, Any]) -> Iterator[str]:
         yield f"referrer {call['referrer']}"
 
 
-_REASONS = {
+DECISION_RULES = {
     "excluded_caller": (
         "The caller's number is one of the account's excluded_callers, so the call counts for no "
         "source."

@@ -9,6 +9,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.pvalue import PCollection, TaggedOutput
 
+from pipelines import progress
 from pipelines.parquet import write_rows
 from schemas.config import Config
 from schemas.events import CALLS, DECODED
@@ -98,6 +99,7 @@ class Decode(beam.DoFn):
             for name, table in tables.items():
                 if table.height:
                     yield TaggedOutput(name, table)
+            progress.advance(len(block.data))
 
 
 def decoded_counts(decoded: Decoded) -> pl.DataFrame:

@@ -35,7 +35,8 @@ def write_journal(folder: Path, run: str, moves: list[Move]) -> None:
 
     The new files reach the disk before the journal, and the journal is whole or absent.
     """
-    _sync(path for path in (folder / STAGING / run).rglob("*"))
+    fresh = [folder / STAGING / run / move.path for move in moves if move.fresh]
+    _sync(path for new in fresh for path in (new, *new.glob("*")))
     text = json.dumps({"run": run, "moves": [asdict(move) for move in moves]})
     aside = folder / STAGING / f"{JOURNAL}.new"
     aside.write_text(text, encoding="utf-8")
@@ -45,7 +46,7 @@ def write_journal(folder: Path, run: str, moves: list[Move]) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Does what the journal says, as often as needed, then removes it and what it replaced."""
+    """Does what the journal says, as often as needed, then removes it."""
     if not journal_path(folder).exists():
         return
     entry = json.loads(journal_path(folder).read_text(encoding="utf-8"))
@@ -58,7 +59,7 @@ def finish(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Removes what a run without a journal left behind."""
+    """Removes what a run left aside: what it did not commit, and what its commit replaced."""
     shutil.rmtree(folder / STAGING, ignore_errors=True)
 
 

@@ -3,7 +3,8 @@
 The database holds no rows. Its views find the files beside it wherever the folder lies now and
 whatever the working directory is: DuckDB keeps temporary files beside the database that was opened,
 so that setting says where it is. Where the database is attached to another, or `temp_directory` was
-set by hand, paths count from the working directory, or from `SET VARIABLE attribeam_folder = '…'`.
+set by hand, paths count from the working directory, or from `SET VARIABLE attribeam_folder = '…'`;
+where that is not the warehouse's folder the views fail, rather than look empty.
 """
 
 import hashlib
@@ -38,14 +39,24 @@ _FOLDER = f"COALESCE(getvariable('attribeam_folder') || '/', {_BESIDE})"
 # Signs that mean something in a pattern stand for themselves in a folder's name.
 _ESCAPED_FOLDER = rf"regexp_replace({_FOLDER}, '([*?\[])', '[\1]', 'g')"
 
+_NOT_LOCATED = (
+    f"{DATABASE} is not where its views look for it: open it by its path, or SET VARIABLE "
+    "attribeam_folder to its folder; found: "
+)
+
 
 def table_view(table: Table) -> str:
-    """SQL of a table's rows: all columns, even without files or where old files lack some."""
+    """SQL of a table's rows: all columns, even without files or where old files lack some.
+
+    The first part gives the types, no rows, and an error where the folder is not the right one.
+    """
     empty = ", ".join(f"CAST(NULL AS {duckdb_type(c)}) AS {c.name}" for c in table.columns)
     return f"""
 SELECT {", ".join(table.names)}
 FROM (
-  SELECT {empty} WHERE FALSE
+  SELECT {empty}
+  FROM (SELECT COUNT(*) AS found FROM glob({_ESCAPED_FOLDER} || '{DATABASE}')) AS located
+  WHERE CASE WHEN found = 0 THEN CAST(error('{_NOT_LOCATED}' || found) AS BOOLEAN) ELSE FALSE END
   UNION ALL BY NAME
   SELECT *
   FROM read_parquet(

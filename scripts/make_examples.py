@@ -32,7 +32,7 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-NUMBER_HOLD_MS = 10 * MINUTE_MS
+NUMBER_HOLD_MS = 5 * MINUTE_MS
 HOUR_WEIGHTS = (1, 1, 0, 0, 0, 1, 3, 6, 11, 13, 14, 13, 11, 12, 12, 11, 9, 7, 7, 8, 8, 6, 4, 2)
 CONSENTS = ((62, ["analytics", "marketing"]), (15, ["analytics"]), (3, ["functional"]), (20, None))
 STATUSES = ((78, "answered"), (10, "missed"), (6, "abandoned"), (3, "busy"), (3, "voicemail"))
@@ -258,7 +258,7 @@ class World:
     def caller(self, visit: Visit, at_ms: int, situation: str) -> None:
         """A visitor calls the number seen: tries again, calls once more, or days later."""
         more: Event = {}
-        if self.site.get("names_sessions") and situation == "browsing" and self.chance(0.5):
+        if self.site.get("names_sessions") and situation == "browsing" and self.chance(0.7):
             situation = "declared"
             more["session_id"] = visit.session_id if self.chance(0.9) else f"s-{self.hexes(12)}"
         person = visit.person

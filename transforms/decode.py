@@ -1,19 +1,22 @@
-"""Decode: bytes to events or dead letters, nothing lost, nothing raised (SPEC sections 3, 4, 11)."""
+"""Decode: bytes to events or dead letters, nothing lost, nothing raised (SPEC sections 3, 4, 11).
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+Three ways give the same rows: lines that fit a template are split at their quotes, others are read
+by a strict typed parser, and what is left, being doubtful, is read exactly, one value at a time.
+"""
 
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
 import polars as pl
 
 from schemas.events import FIELDS
-from transforms.decode_block import (
-    DEAD_LETTERS,
-    UNKNOWN,
-    Block,
-    Decoded,
-    DecodeSettings,
-    message_block,
-)
+from transforms.decode_block import UNKNOWN, Block, Decoded, DecodeSettings, message_block
+from transforms.decode_columns import sent_columns
+from transforms.decode_dead import DeadLetter, dead_letter_table
 from transforms.decode_event import (
     AHEAD,
     TIME_FIELD,
@@ -23,124 +26,135 @@ from transforms.decode_event import (
     known_time,
     read_event,
 )
-from transforms.decode_json import JSON_WHITESPACE, MAX_BYTES, Rejected, parse_object
-from transforms.decode_protect import Counts, protect
+from transforms.decode_json import JSON_WHITESPACE, Rejected, parse_object
+from transforms.decode_lines import split_lines
+from transforms.decode_protect import Counts, count_accounts, protect
 from transforms.decode_rows import sent_table
-from transforms.privacy import content_id, encrypt_payload
-from transforms.reading import lines_before
+from transforms.decode_templates import RawRows, match_templates
+from transforms.decode_typed import typed_rows
 
 __all__ = ["Block", "DecodeSettings", "Decoded", "decode_block", "message_block"]
 
-
-@dataclass
-class DeadLetter:
-    """Why a line (its place in the block, from 0) cannot be used, and what is known of it."""
-
-    place: int
-    payload: bytes
-    code: str = ""
-    field: str | None = None
-    kind: str | None = None
-    account: str | None = None
-    time: int | None = None
+# Parts of fewer bytes are not worth a thread; fewer lines are read exactly at once.
+_SMALLEST_PART = 2 << 20
+_FEWEST_TYPED = 64
 
 
 @dataclass
-class ExactLines:
-    """Lines read one at a time: events by kind with their region, and dead letters."""
+class _Part:
+    """What some lines hold: tables as sent, by kind; dead letters; counts."""
 
-    events: dict[str, list[tuple[Event, str]]] = field(
+    lines: int
+    sent: dict[str, list[pl.DataFrame]] = field(
         default_factory=lambda: {kind: [] for kind in FIELDS}
     )
     dead: list[DeadLetter] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    tables: dict[str, pl.DataFrame] = field(default_factory=dict)
 
 
 def decode_block(block: Block, settings: DecodeSettings) -> Decoded:
-    """All that a block's lines hold, in their order: every line is an event or a dead letter."""
+    """All that a block's lines hold: every line that is not blank is an event or a dead letter.
+
+    Rows come in no particular order. Raises nothing for what the bytes are.
+    """
+    cuts = _cuts(block.data)
+    ranges = [block.data[start:end] for start, end in pairwise(cuts)] if len(cuts) > 2 else [block.data]
+    with ThreadPoolExecutor(len(ranges)) as threads:
+        parts = list(threads.map(lambda data: _decode_part(data, block.kind, settings), ranges))
+    tables = {kind: pl.concat([part.tables[kind] for part in parts]) for kind in FIELDS}
     counts = Counts()
-    lines = block.data.split(b"\n")
-    exact = read_exactly(enumerate(lines), block.kind, settings, counts)
-    tables = {
-        kind: protect(kind, sent_table(kind, events), settings, counts)
-        for kind, events in exact.events.items()
-    }
+    dead: list[DeadLetter] = []
+    first = 0
+    for part in parts:
+        counts.update(part.counts)
+        dead += [replace(letter, place=first + letter.place) for letter in part.dead]
+        first += part.lines
     return Decoded(
         tables["pageview"],
         tables["engagement"],
         tables["call"],
         tables["erasure"],
-        _dead_letters(exact.dead, block, settings),
+        dead_letter_table(dead, block, settings),
         counts,
         _min_times(tables),
     )
 
 
-def read_exactly(
-    lines: Iterable[tuple[int, bytes]], kind: str | None, settings: DecodeSettings, counts: Counts
-) -> ExactLines:
-    """Reads lines (with their places) one at a time; blank ones are skipped."""
-    read = ExactLines()
+def _cuts(data: bytes) -> list[int]:
+    """Where the parts of the data begin and end, each of whole lines: one for each processor."""
+    number = max(1, min(os.cpu_count() or 1, len(data) // _SMALLEST_PART))
+    ends = {data.rfind(b"\n", 0, len(data) * part // number) + 1 for part in range(1, number)}
+    return sorted({0, *ends, len(data)})
+
+
+def _decode_part(data: bytes, kind: str | None, settings: DecodeSettings) -> _Part:
+    """Decodes some lines: templates where lines repeat, else one by one, the doubtful exactly."""
+    lines = split_lines(data)
+    part = _Part(len(lines))
+    fitting, rest = match_templates(lines, kind)
+    rest = _add_rows(part, fitting, rest, settings, is_plain=True)
+    if len(rest) >= _FEWEST_TYPED:
+        typed, rest = typed_rows(lines, rest, kind)
+        rest = _add_rows(part, typed, rest, settings, is_plain=False)
+    _add_exactly(part, ((place, lines.line(place)) for place in rest.tolist()), kind, settings)
+    for name, tables in part.sent.items():
+        sent = pl.concat([sent_table(name, []), *tables])
+        count_accounts(name, "read", sent["account"], part.counts)
+        part.tables[name] = protect(name, sent, settings, part.counts)
+    part.sent.clear()
+    return part
+
+
+def _add_rows(
+    part: _Part, raw: list[RawRows], rest: np.ndarray, settings: DecodeSettings, is_plain: bool
+) -> np.ndarray:
+    """Adds rows to the part's tables; gives the places that are left, with those in doubt."""
+    for rows in raw:
+        sent, doubtful = sent_columns(rows, settings, is_plain)
+        part.sent[rows.kind].append(sent)
+        rest = np.concatenate((rest, doubtful))
+    return rest
+
+
+def _add_exactly(
+    part: _Part, lines: Iterable[tuple[int, bytes]], kind: str | None, settings: DecodeSettings
+) -> None:
+    """Reads lines (with their places) one at a time, and adds their events and dead letters."""
+    events: dict[str, list[tuple[Event, str]]] = {name: [] for name in FIELDS}
     for place, line in lines:
         content = line.strip(JSON_WHITESPACE)
-        if content:
-            _read_line(DeadLetter(place, content, kind=kind), settings, read, counts)
-    return read
+        if not content:
+            continue
+        letter = DeadLetter(place, content, kind=kind)
+        event = _read_line(letter, settings)
+        if event is None:
+            part.dead.append(letter)
+            key = letter.kind or UNKNOWN, letter.account or ""
+            part.counts[*key, "read"] += 1
+            part.counts[*key, "dead_letters"] += 1
+        else:
+            account = event.values["account"]
+            events[event.kind].append((event, settings.region(account)))
+            for name in event.dropped:
+                part.counts[event.kind, account, f"dropped.{name}"] += 1
+    for name, read in events.items():
+        part.sent[name].append(sent_table(name, read))
 
 
-def _read_line(
-    line: DeadLetter, settings: DecodeSettings, read: ExactLines, counts: Counts
-) -> None:
-    """Adds the line's event, or the line itself as a dead letter, to what was read."""
+def _read_line(letter: DeadLetter, settings: DecodeSettings) -> Event | None:
+    """The event of a line; None where it is rejected, and then the letter says why."""
+    kind, sent = None, {}
     try:
-        sent = parse_object(line.payload)
-        line.account = known_account(sent)
-        line.kind = kind = event_kind(sent, line.kind)
-        line.time = known_time(kind, sent)
-        event = read_event(kind, sent, settings.region, settings.now_us + AHEAD)
+        sent = parse_object(letter.payload)
+        kind = event_kind(sent, letter.kind)
+        return read_event(kind, sent, settings.region, settings.now_us + AHEAD)
     except Rejected as rejected:
-        line.code, line.field = rejected.code, rejected.field
-        read.dead.append(line)
-        counts[line.kind or UNKNOWN, line.account or "", "dead_letters"] += 1
-    else:
-        read.events[kind].append((event, settings.region(event.values["account"])))
-        for name in event.dropped:
-            counts[kind, event.values["account"], f"dropped.{name}"] += 1
-    counts[line.kind or UNKNOWN, line.account or "", "read"] += 1
-
-
-def _dead_letters(dead: Sequence[DeadLetter], block: Block, settings: DecodeSettings) -> pl.DataFrame:
-    """The table of dead letters, payloads encrypted (of a line that is too large, its beginning)."""
-    if not dead:
-        return pl.DataFrame(schema=DEAD_LETTERS)
-    first = block.first_line
-    if first is None and block.message_ids is None:
-        first = lines_before(block.origin, block.offset) + 1
-    rows = []
-    for letter in dead:
-        message = block.message_ids[letter.place] if block.message_ids else None
-        place = letter.place
-        if block.message_ids:
-            place -= block.message_ids.index(message or "")
-        payload = encrypt_payload(letter.payload[:MAX_BYTES], settings.key)
-        line = None if first is None else first + letter.place
-        where = str(place if line is None else line)
-        id_ = content_id(block.origin.encode(), where.encode(), (message or "").encode(), payload)
-        rows.append(
-            (
-                letter.account,
-                id_,
-                settings.now_us,
-                letter.code,
-                letter.field,
-                letter.kind,
-                letter.time,
-                block.origin,
-                line,
-                message,
-                payload,
-            )
-        )
-    return pl.DataFrame(rows, schema=DEAD_LETTERS, orient="row")
+        letter.code, letter.field = rejected.code, rejected.field
+        letter.account = known_account(sent)
+        if kind is not None:
+            letter.kind, letter.time = kind, known_time(kind, sent)
+        return None
 
 
 def _min_times(tables: dict[str, pl.DataFrame]) -> dict[str, int]:

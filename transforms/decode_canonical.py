@@ -4,7 +4,7 @@ import polars as pl
 import polars_hash  # noqa: F401  registers the hash expressions
 
 from schemas.events import FIELDS
-from transforms.json_text import json_text, quoted
+from transforms.json_text import escaped, json_text
 
 _DIGITS = 16  # of the hash that are kept: 64 bits
 
@@ -21,10 +21,10 @@ def content_hashes(kind: str, rows: pl.DataFrame, is_plain: bool) -> pl.Series:
     parts: list[str | pl.Expr] = ["{"]
     values: list[pl.Series] = []
     for name in names:
-        value, quote = _value(rows[name], is_plain)
-        values.append(value)
-        before = ("" if name <= first else ",") + f'"{name}":{quote}'
-        pair = [before, pl.col(name), quote + ("," if name < first else "")]
+        value, opening, closing = _value(rows[name], is_plain)
+        values.append(value.alias(name))
+        before = ("" if name <= first else ",") + f'"{name}":{opening}'
+        pair = [before, pl.col(name), closing + ("," if name < first else "")]
         if name in required or not value.null_count():
             parts += pair
         else:
@@ -37,19 +37,19 @@ def content_hashes(kind: str, rows: pl.DataFrame, is_plain: bool) -> pl.Series:
     return pl.DataFrame(values).select(number.alias("hash")).to_series()
 
 
-def _value(column: pl.Series, is_plain: bool) -> tuple[pl.Series, str]:
-    """The column's values in JSON, null where absent; and the quote that is missing around them."""
+def _value(column: pl.Series, is_plain: bool) -> tuple[pl.Series, str, str]:
+    """The column's values in JSON, null where absent, and what is missing before and after them."""
     if isinstance(column.dtype, pl.List):
+        lengths = column.list.len()
         is_map = isinstance(column.dtype.inner, pl.Struct)
-        texts = json_text(column, is_map) if is_map or not is_plain else _plain_list(column)
-        return texts.set(column.list.len() == 0, None).alias(column.name), ""
+        if is_plain and not is_map and (lengths == 1).all(ignore_nulls=False):
+            return column.explode(), '["', '"]'
+        if is_plain and not is_map:
+            return column.list.join('","').set(lengths == 0, None), '["', '"]'
+        return json_text(column, is_map).set(lengths == 0, None), "", ""
     if column.dtype != pl.String:
-        return column.cast(pl.String), ""
-    return (column, '"') if is_plain else (quoted(column).alias(column.name), "")
-
-
-def _plain_list(column: pl.Series) -> pl.Series:
-    return '["' + column.list.join('","') + '"]'
+        return column.cast(pl.String), "", ""
+    return column if is_plain else escaped(column), '"', '"'
 
 
 def _joined(parts: list[str | pl.Expr]) -> list[str | pl.Expr]:

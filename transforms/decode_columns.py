@@ -142,7 +142,7 @@ def normalised(written: pl.Series, accounts: pl.Series, settings: DecodeSettings
         return written
     regions = {name: settings.region(name) for name in accounts.unique().drop_nulls()}
     region = accounts.replace_strict(regions, return_dtype=pl.String, default=None)
-    numbers = written
+    numbers = written.clone()  # scatter changes its series
     for name in set(regions.values()):
         places = (region == name).arg_true()
         numbers = numbers.scatter(

@@ -2,7 +2,9 @@
 
 import json
 import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
+
+import msgspec
 
 MAX_BYTES = 1 << 20
 # Deeper nesting is not read: parsers recurse, and how deep they can depends on who called them.
@@ -21,7 +23,7 @@ _PAIRED = re.compile(
 )
 
 
-class Number(NamedTuple):
+class Number(msgspec.Struct, frozen=True):
     """A JSON number as it was written."""
 
     text: str
@@ -50,6 +52,7 @@ def _refuse(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_int=_number, parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
@@ -94,15 +97,10 @@ def trim(text: str) -> str:
 
 def canonical_json(value: Any) -> str:
     """Canonical JSON: keys sorted by code point, no spaces, unescaped, numbers as written."""
-    if isinstance(value, str):
-        return json.encoder.encode_basestring(value)
     if isinstance(value, Number):
         return value.text
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return "[" + ",".join(map(canonical_json, value)) + "]"
-    pairs = (f"{canonical_json(key)}:{canonical_json(value[key])}" for key in sorted(value))
-    return "{" + ",".join(pairs) + "}"
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:  # it does not know Number
+        pairs = (f"{canonical_json(key)}:{canonical_json(value[key])}" for key in sorted(value))
+        return "{" + ",".join(pairs) + "}"

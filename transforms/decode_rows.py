@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from schemas.events import DECODED
 from transforms.decode_event import Event
@@ -36,11 +37,17 @@ SENT = {
     for kind, schema in DECODED.items()
 }
 
+_ARROW = {
+    kind: pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    for kind, schema in SENT.items()
+}
+
 
 def sent_table(kind: str, events: Iterable[tuple[Event, str]]) -> pl.DataFrame:
     """Events of a kind, each with its account's default region, as a table of schema SENT."""
     rows = [_sent_row(event, region) for event, region in events]
-    return pl.DataFrame(rows, schema=SENT[kind], orient="row")
+    # Arrow reads nested values of Python several times as fast as polars does.
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(rows, _ARROW[kind])))
 
 
 def _sent_row(event: Event, region: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ characters stand in a line, every quote begins or ends a string; so a line with 
 between the holes is the same object with other strings, and nothing is left to prove about it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from schemas.events import FIELDS, PAIRS, Field
+from schemas.events import FIELDS, Field
 from transforms.decode_event import Malformed, event_kind, small_integer
 from transforms.decode_json import JSON_WHITESPACE, Number, Rejected, parse_object, trim
 from transforms.decode_lines import Lines
@@ -38,6 +38,19 @@ class Template:
     kind: str
     constants: dict[int, str]
     shapes: dict[str, Shape]
+
+    def inner_holes(self) -> list[int]:
+        """The holes within lists and maps."""
+        inner: list[int] = []
+        for shape in self.shapes.values():
+            if isinstance(shape, dict | list):
+                inner += shape.values() if isinstance(shape, dict) else shape
+        return inner
+
+    def holes(self) -> list[int]:
+        """The holes that fields are made of."""
+        single = [shape for shape in self.shapes.values() if type(shape) is int]
+        return single + self.inner_holes()
 
 
 @dataclass(frozen=True)
@@ -89,57 +102,49 @@ def _fit_all(
             continue
         fits, columns = _fit(template, flat, firsts[rows])
         failures += bool(fits.sum() < _FEWEST_FITTING * len(rows))
-        yield template.kind, rows[fits], columns if fits.all() else columns.filter(fits)
+        yield template.kind, rows[fits], columns
         rows = rows[~fits]
 
 
 def _fit(
     template: Template, flat: pl.DataFrame, firsts: np.ndarray
 ) -> tuple[np.ndarray, pl.DataFrame]:
-    """Which rows, given by the place of their first piece, fit; and the columns of all of them."""
+    """Which rows, given by the place of their first piece, fit; and the columns of those."""
     first = pl.lit(pl.Series(firsts, dtype=pl.UInt32))
-
-    def piece(at: int) -> pl.Expr:
-        return pl.col("piece").gather(first + at)
-
-    def trimmed(at: int) -> pl.Expr:
-        return piece(at).str.strip_chars()
-
-    fits = [piece(at) == text for at, text in template.constants.items()]
-    # An empty text within a list or map would have to be left out: rare, and left to others.
-    fits += [trimmed(at) != "" for shape in template.shapes.values() for at in _inner(shape)]
-    columns = [_column(shape, trimmed).alias(name) for name, shape in template.shapes.items()]
-    frame = flat.select(pl.all_horizontal(fits).alias(" fits"), *columns)
-    empty = [name for name, shape in template.shapes.items() if _may_be_empty(frame[name])]
-    filled = [pl.when(pl.col(name) != "").then(name) for name in empty]
-    return frame[" fits"].to_numpy(), frame.drop(" fits").with_columns(filled)
-
-
-def _inner(shape: Shape) -> list[int]:
-    if isinstance(shape, dict):
-        return list(shape.values())
-    return shape if isinstance(shape, list) else []
+    holes = {at: pl.col("piece").gather(first + at).alias(str(at)) for at in template.holes()}
+    fits = [pl.col("piece").gather(first + at) == text for at, text in template.constants.items()]
+    found = flat.select(pl.all_horizontal(fits).alias("fits"), *holes.values())
+    texts = found.select(pl.col(str(at)).str.strip_chars() for at in holes)
+    is_fitting = found["fits"]
+    for at in template.inner_holes():
+        # An empty text within a list or map has to be left out: rare, and left to others.
+        is_fitting &= texts[str(at)] != ""
+    if not is_fitting.all():
+        texts = texts.filter(is_fitting)
+    columns = texts.select(
+        _column(shape, texts).alias(name) for name, shape in template.shapes.items()
+    )
+    return is_fitting.to_numpy(), columns
 
 
-def _may_be_empty(column: pl.Series) -> bool:
-    return column.dtype == pl.String and bool((column == "").any())
-
-
-def _column(shape: Shape, trimmed: Callable[[int], pl.Expr]) -> pl.Expr:
+def _column(shape: Shape, texts: pl.DataFrame) -> pl.Expr:
+    """The column of a shape from the columns of the holes' texts."""
     if isinstance(shape, bool):
         return pl.lit(shape)
     if isinstance(shape, int):
-        return trimmed(shape)
+        has_empty = (texts[str(shape)] == "").any()
+        text = pl.col(str(shape))
+        return pl.when(text != "").then(text) if has_empty else text
     if isinstance(shape, Number):
         return pl.lit(int(shape.text), pl.Int64)
     if isinstance(shape, list):
-        none = pl.lit([], pl.List(pl.String))
-        return pl.concat_list([trimmed(at) for at in shape]) if shape else none
+        items = [pl.col(str(at)) for at in shape]
+        return pl.concat_list(items) if items else pl.lit([], pl.List(pl.String))
     records = [
-        pl.struct(pl.lit(name).alias("name"), trimmed(at).alias("value"))
+        pl.struct(pl.lit(name).alias("name"), pl.col(str(at)).alias("value"))
         for name, at in shape.items()
     ]
-    return pl.concat_list(records).cast(PAIRS)
+    return pl.concat_list(records)
 
 
 # --- learning ----------------------------------------------------------------------------------

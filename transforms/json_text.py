@@ -21,7 +21,7 @@ def escaped(texts: pl.Series) -> pl.Series:
     if places.is_empty():
         return texts
     replaced = texts.gather(places).str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-    return texts.scatter(places, replaced)
+    return texts.clone().scatter(places, replaced)  # scatter changes its series
 
 
 def quoted(texts: pl.Series) -> pl.Series:
@@ -38,7 +38,7 @@ def json_text(column: pl.Series, is_map: bool = False) -> pl.Series:
     kind = column.dtype
     if isinstance(kind, pl.List):
         items = column.list.eval(
-            pl.element().map_batches(_entry if is_map else _item, return_dtype=pl.String)
+            pl.element().map_batches(_entry if is_map else _item, return_dtype=pl.String, is_elementwise=True)
         ).list.join(",")
         return "{" + items + "}" if is_map else "[" + items + "]"
     if isinstance(kind, pl.Struct):

@@ -70,6 +70,7 @@ def email_key(account: str, address: str, key: bytes) -> str:
     return caller_key(account, address.lower(), key)
 
 
+@lru_cache(maxsize=1 << 16)
 def ip_prefix(address: str) -> str | None:
     """The /24 or /48 network of an address, None where it is none.
 

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from warehouse_runs import NEXT, backfill, call, calls_in, conversions, covered,
 from pipelines import journal
 from pipelines.warehouse import LocalWarehouse
 from schemas.tables import DISPLAYS, SESSIONS, TABLES
-
 
 Rows = dict[str, list[tuple[Any, ...]]]
 CHILD = """

@@ -1,0 +1,154 @@
+"""The command attribeam: reads the options, runs a command, turns errors into words and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 more dead letters than allowed.
+Progress goes to stderr, results to stdout.
+"""
+
+import argparse
+import difflib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.options import clock, make_parser
+
+FAILED, USAGE, DEAD_LETTERS = 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and exits with its code."""
+    parser = make_parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "backfill":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    sys.exit(COMMANDS[options.command](options, rest))
+
+
+def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
+    """`attribeam backfill`."""
+    from pipelines import backfill as pipeline
+    from pipelines.output import OutputError
+    from pipelines.progress import show_progress
+    from pipelines.summary import print_summary
+    from schemas.config import ConfigError
+    from transforms.privacy import KeyMissing
+    from transforms.reading import InputError
+
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        check_beam_options(beam_options)
+        asked = _asked(options, beam_options)
+        with show_progress():
+            report = pipeline.run_backfill(asked)
+    except (ConfigError, KeyMissing, pipeline.UsageError) as error:
+        return _fail(error, USAGE)
+    except (InputError, OutputError) as error:
+        return _fail(error, FAILED)
+    except pipeline.TooManyDeadLetters as error:
+        return _fail(error, DEAD_LETTERS)
+    for warning in report["warnings"]:
+        print(f"attribeam: warning: {warning}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_summary(report, asked.output)
+    return 0
+
+
+def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "pipeline.Backfill":
+    from pipelines import backfill as pipeline
+
+    if "://" in options.output:
+        raise pipeline.UsageError(f"--output {options.output}: only a local folder can be written yet")
+    if options.first and options.end and options.first >= options.end:
+        raise pipeline.UsageError(f"--from {options.first} must be before --to {options.end}")
+    return pipeline.Backfill(
+        pageviews=options.pageviews,
+        engagements=options.engagements,
+        calls=options.calls,
+        erasures=options.erasures,
+        config=options.config,
+        output=Path(options.output),
+        now=options.now if options.now is not None else clock(),
+        first=options.first,
+        end=options.end,
+        detail=options.detail,
+        max_dead_letters=options.max_dead_letters,
+        keep_expired=options.keep_expired,
+        short_history=options.short_history,
+        shards=options.shards,
+        beam_options=beam_options,
+    )
+
+
+def check_beam_options(given: Sequence[str]) -> None:
+    """Refuses options that neither attribeam nor Beam knows. Raises UsageError naming the closest."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipelines.backfill import UsageError
+
+    flags = [option.split("=")[0] for option in given if option.startswith("-")]
+    if not flags and not given:
+        return
+    known = _beam_flags(PipelineOptions)
+    own = make_parser()._subparsers._group_actions[0].choices["backfill"]._option_string_actions
+    for flag in flags or given:
+        if flag not in known:
+            near = difflib.get_close_matches(flag, [*own, *known], n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; see attribeam backfill --help"
+            raise UsageError(f"unknown option {flag}{hint}")
+
+
+def _beam_flags(options: type) -> set[str]:
+    flags: set[str] = set()
+    for kind in options.__subclasses__():
+        parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+        kind._add_argparse_args(parser)
+        flags |= set(parser._option_string_actions) | _beam_flags(kind)
+    return flags
+
+
+def explain(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam explain`."""
+    from pipelines.explain import ExplainError
+    from pipelines.explain import explain as explain_call
+    from schemas.config import ConfigError, load_config
+
+    try:
+        config = load_config(options.config)
+        print(explain_call(options.call_id, options.output, config, options.account, options.json))
+    except ConfigError as error:
+        return _fail(error, USAGE)
+    except ExplainError as error:
+        return _fail(error, FAILED)
+    return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    # Beam adds where in the graph it was, which says nothing to who has to mend the input.
+    message = str(error).split(" [while running")[0]
+    print(f"attribeam: error: {message}", file=sys.stderr)
+    return code
+
+
+
+def doctor(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam doctor`."""
+    from pipelines.doctor import diagnose
+
+    inputs = {
+        "pageview": options.pageviews,
+        "engagement": options.engagements,
+        "call": options.calls,
+    }
+    found = diagnose(options.config, options.output, inputs)
+    print(found.json() if options.json else found.text())
+    return found.exit_code
+
+
+COMMANDS = {"backfill": backfill, "explain": explain, "doctor": doctor}
+
+if __name__ == "__main__":
+    main()

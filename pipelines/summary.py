@@ -1,0 +1,52 @@
+"""What a run did, as tables for a person."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.views import DATABASE
+
+BY_DECISION = """
+    SELECT status, reason, count(*) AS calls FROM conversions_latest GROUP BY ALL ORDER BY calls DESC
+"""
+
+
+def print_summary(report: dict[str, Any], folder: Path) -> None:
+    """Prints the ledger, what was decided in the warehouse as it now stands, and where it is."""
+    console = Console()
+    console.print(_ledger(report))
+    console.print(query_table(folder, "Calls in the warehouse by decision", BY_DECISION))
+    written = report["conversions"]
+    console.print(
+        f"{written['written']} conversions written, {written['expired']} of expired days and "
+        f"{written['outside']} outside --from and --to left out; {report['seconds']} s"
+    )
+    console.print(f"Warehouse: {folder / DATABASE}", soft_wrap=True)
+
+
+def _ledger(report: dict[str, Any]) -> Table:
+    names = ("read", "accepted", "duplicates", "dead_letters", "no_consent")
+    table = Table(title="Events", title_justify="left")
+    table.add_column("kind")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for kind, counts in report["ledger"].items():
+        if counts["read"]:
+            table.add_row(kind, *(f"{counts[name]:,}" for name in names))
+    return table
+
+
+def query_table(folder: Path, title: str, sql: str) -> Table:
+    """The result of a query on a warehouse, as a table for the terminal."""
+    with duckdb.connect(str(folder / DATABASE), read_only=True) as warehouse:
+        result = warehouse.sql(sql)
+        table = Table(title=title, title_justify="left")
+        for name, kind in zip(result.columns, result.types, strict=True):
+            is_number = str(kind) in ("BIGINT", "HUGEINT", "DOUBLE", "DECIMAL", "INTEGER")
+            table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
+        for row in result.fetchall():
+            table.add_row(*("" if value is None else str(value) for value in row))
+    return table
