@@ -8,15 +8,24 @@ from transforms.visits import ENGAGEMENT, PAGEVIEW
 
 
 def find_displays(visits: Visits) -> pl.DataFrame:
-    """One row per display: session, tracking_number, time (us); by session and time."""
+    """One row per display: session, tracking_number, time (us); by session and time.
+
+    tracking_number is an Enum of the numbers that occur: they are few and come often.
+    """
+    lists = visits.pageviews["tracking_numbers"]
+    numbers = pl.Enum(lists.explode().drop_nulls().unique().sort())
     pages = visits.visits.filter(pl.col("rank") == PAGEVIEW).select("session", "time", "row")
-    return (
-        pages.with_columns(visits.pageviews["tracking_numbers"][pages["row"]])
-        .drop("row")
-        .filter(pl.col("tracking_numbers").list.len() > 0)
-        .explode("tracking_numbers")
-        .rename({"tracking_numbers": "tracking_number"})
+    shown = pages.with_columns(
+        lists.list.first().cast(numbers).gather(pages["row"]).alias("tracking_number")
     )
+    several = lists.list.len().gather(pages["row"]) > 1
+    if several.any():
+        rows = pages.filter(several)
+        others = lists.gather(rows["row"]).list.slice(1).alias("tracking_number")
+        others = rows.with_columns(others).explode("tracking_number")
+        shown = pl.concat([shown, others.cast({"tracking_number": numbers})])
+        shown = shown.sort("session", "time", maintain_order=True)
+    return shown.filter(pl.col("tracking_number").is_not_null()).drop("row")
 
 
 def find_engaged(visits: pl.DataFrame, displays: pl.DataFrame) -> pl.DataFrame:
@@ -53,6 +62,7 @@ def find_showings(displays: pl.DataFrame, engaged: pl.DataFrame) -> pl.DataFrame
         .with_columns(
             pl.col("engaged_times").fill_null([]),
             pl.max_horizontal("last_display", "last_engaged").alias("last_contact"),
+            pl.col("tracking_number").cast(pl.String),
         )
         .drop("last_engaged")
     )

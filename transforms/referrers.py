@@ -123,30 +123,21 @@ def _of_page(
 
 def identify(address: Address) -> Sender:
     """Who sent a visitor from this address: assistants first, then engines, then networks."""
-    engine = _first(_engines(address.host), address.path)
+    listed = _of_host(address.host)
+    engine = _first(listed.search, address.path)
     search = _search(engine, address) if engine else None
-    if assistant := _site(_lists().ai, address):
+    if assistant := _first(listed.ai, address.path):
         return Sender("ai", assistant.name, keyword_at=search.keyword_at if search else None)
     if search:
         return search
-    if network := _site(_lists().social, address):
+    if network := _first(listed.social, address.path):
         return Sender("social", network.name)
     return Sender()
 
 
 def _pages_differ(host: str) -> bool:
-    lists = _lists()
-    sites = [*lists.ai.of_host_or_above(host), *lists.social.of_host_or_above(host)]
-    return bool(_engines(host)) or any(path for path, _ in sites)
-
-
-def _site(listed: "_Listed[Site]", address: Address) -> Site | None:
-    return _first(listed.of_host_or_above(address.host), address.path)
-
-
-def _engines(host: str) -> list[tuple[str, Engine]]:
-    listed = _lists().search
-    return listed.of_host(host) or listed.of_host(_IGNORED_PREFIX.sub("", host))
+    listed = _of_host(host)
+    return bool(listed.search) or any(path for path, _ in (*listed.ai, *listed.social))
 
 
 def _first(entries: Iterable[tuple[str, _Entry]], path: str) -> _Entry | None:
@@ -207,7 +198,9 @@ def _is_page(hidden: TextOrPattern, page: str) -> bool:
 
 def _is_own_origin(engine: Engine, address: Address) -> bool:
     """Whether it is what browsers send of an engine's own site: the origin alone."""
-    if address.path_and_query not in ("", "/") or _site(_lists().social, address):
+    if address.path_and_query not in ("", "/") or _first(
+        _of_host(address.host).social, address.path
+    ):
         return False
     label = _letters(registrable_domain(address.host).partition(".")[0])
     name = _letters(engine.name)
@@ -258,13 +251,25 @@ def _with_country_open(host: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Lists:
-    ai: _Listed[Site]
-    search: _Listed[Engine]
-    social: _Listed[Site]
+class _Entries:
+    """What the lists have for a host: beginnings of paths, and who is behind them."""
+
+    ai: list[tuple[str, Site]]
+    search: list[tuple[str, Engine]]
+    social: list[tuple[str, Site]]
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _of_host(host: str) -> _Entries:
+    ai, search, social = _lists()
+    return _Entries(
+        ai.of_host_or_above(host),
+        search.of_host(host) or search.of_host(_IGNORED_PREFIX.sub("", host)),
+        social.of_host_or_above(host),
+    )
 
 
 @functools.cache
-def _lists() -> _Lists:
+def _lists() -> tuple[_Listed[Site], _Listed[Engine], _Listed[Site]]:
     rules = referrers()
-    return _Lists(_Listed(rules.ai), _Listed(rules.search), _Listed(rules.social))
+    return _Listed(rules.ai), _Listed(rules.search), _Listed(rules.social)

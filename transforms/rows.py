@@ -1,6 +1,7 @@
 """Rows of the output tables, from what the steps found (SPEC section 10)."""
 
 import polars as pl
+import polars_hash as plh
 
 from schemas.config import Config
 from schemas.rules import rule_set
@@ -39,7 +40,7 @@ def conversion_rows(decided: pl.DataFrame, config: Config, emitted_at: int) -> p
         .alias("call_status")
     )
     return decided.with_columns(
-        _conversion_id(decided).alias("conversion_id"),
+        _conversion_id().alias("conversion_id"),
         pl.lit(1, pl.Int64).alias("revision"),
         pl.lit(False).alias("is_superseded"),
         (pl.col("start") + pl.col("lateness")).alias("final_at"),
@@ -70,14 +71,10 @@ _TIMES = frozenset(
 )
 
 
-def _conversion_id(decided: pl.DataFrame) -> pl.Series:
+def _conversion_id() -> pl.Expr:
     """First 32 hex digits of SHA-256 over account, a zero byte, call_id."""
-    return sha256_hex(pl.concat_str("account", pl.lit("\0"), "call_id"), decided).str.slice(0, 32)
-
-
-def sha256_hex(text: pl.Expr, rows: pl.DataFrame) -> pl.Series:
-    """SHA-256 of a text column, as lower-case hex digits."""
-    return rows.select(text.chash.sha2_256().alias("digest"))["digest"]
+    name = plh.concat_str("account", pl.lit("\0"), "call_id")
+    return name.chash.sha2_256().str.slice(0, 32)
 
 
 def _seconds(microseconds: pl.Expr) -> pl.Expr:

@@ -14,6 +14,18 @@ from transforms.visits import ENGAGEMENT, PAGEVIEW
 
 MAX_TOUCHPOINTS = 20
 SESSION_FIELDS = tuple(column.name for column in SESSION_COLUMNS)
+ENTRY_FIELDS = (
+    "account",
+    "url",
+    "referrer",
+    "title",
+    "page_name",
+    "user_agent",
+    "ip_prefix",
+    "consent",
+    "variants",
+    "third_party_ids",
+)
 TOUCHPOINT_FIELDS = ("session_id", "session_start", "source", "medium", "campaign", "channel")
 
 
@@ -44,7 +56,7 @@ def sessionize(visits: Visits, config: Config) -> pl.DataFrame:
         .with_columns(
             pl.col("is_bot").fill_null(False),
             pl.col("actions", "clicks").fill_null(0),
-            *(pl.col(name).fill_null([]) for name in ("contact_keys",)),
+            pl.col("contact_keys").fill_null([]),
             rule_set=pl.lit(rule_set()),
         )
     )
@@ -67,7 +79,7 @@ def _entries(visits: Visits, config: Config) -> pl.DataFrame:
     """The session columns, from the earliest pageview of every session that has one."""
     pages = visits.visits.filter(pl.col("rank") == PAGEVIEW).select("session", "row")
     first = pages.filter(pl.col("session").ne_missing(pl.col("session").shift()))
-    entry = visits.pageviews[first["row"]]
+    entry = visits.pageviews.select(pl.col(ENTRY_FIELDS).gather(first["row"]))
     sources = classify_sources(
         entry.select("account", "url", "referrer"), source_settings(entry["account"], config)
     )
@@ -76,7 +88,7 @@ def _entries(visits: Visits, config: Config) -> pl.DataFrame:
         pl.concat(
             [
                 first.select("session"),
-                entry.drop("referrer", "account", "user_agent"),
+                entry.drop("referrer", "account", "url", "user_agent"),
                 sources,
                 agents.drop("user_agent", strict=False),
             ],

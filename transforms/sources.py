@@ -137,8 +137,11 @@ def _is_external(
     )
     listed = per_value(known["host"], lambda hosts: _covered(hosts, anyone))["covered"]
     rows = (differs & listed).arg_true()
-    pairs = known.select("account", "host")[rows].iter_rows()
-    external = [not settings.get(account, default).covers(host) for account, host in pairs]
+    pairs = known.select("account", "host")[rows].rows()
+    covered = {
+        (account, host): settings.get(account, default).covers(host) for account, host in set(pairs)
+    }
+    external = [not covered[pair] for pair in pairs]
     return replaced(differs, rows, pl.Series(external, dtype=pl.Boolean))
 
 

@@ -6,7 +6,9 @@ from schemas.config import Config
 from transforms.settings import session_gap, session_max_gap, with_settings
 
 PAGEVIEW, ENGAGEMENT = 0, 1
-ORDER = ("visitor", "time", "rank", "event_id", "hash")
+WHO = ("account", "visitor_id")
+WHEN = ("visitor", "time", "rank")
+TIE_BREAK = ("event_id", "hash")
 
 
 def order_visits(pageviews: pl.DataFrame, engagements: pl.DataFrame) -> pl.DataFrame:
@@ -15,40 +17,55 @@ def order_visits(pageviews: pl.DataFrame, engagements: pl.DataFrame) -> pl.DataF
     Columns: account, visitor_id, session_id, time (us), event_id, hash; rank (PAGEVIEW or
     ENGAGEMENT), row (its row in the table given), visitor (a number for account and visitor_id).
     """
-    columns = ("account", "visitor_id", "session_id", "time", "event_id", "hash")
+    columns = (*WHO, "session_id", "time", *TIE_BREAK)
     visits = pl.concat(
         table.select(*columns, pl.lit(rank, pl.Int8).alias("rank")).with_row_index("row")
         for rank, table in ((PAGEVIEW, pageviews), (ENGAGEMENT, engagements))
     )
-    visitors = visits.select("account", "visitor_id").unique().with_row_index("visitor")
-    return _sort(visits.join(visitors, on=["account", "visitor_id"]))
+    ordered = _sort(visits.with_columns(pl.struct(WHO).hash().alias("visitor")))
+    return ordered if _tells_visitors_apart(ordered) else _sort(_count_visitors(visits))
 
 
 def _sort(visits: pl.DataFrame) -> pl.DataFrame:
-    """Sorts by ORDER; the costly keys (event_id, hash) only where the cheap ones tie."""
-    visits = visits.sort("visitor", "time", "rank")
-    repeats = pl.all_horizontal(pl.col(key).eq(pl.col(key).shift()) for key in ORDER[:3])
-    tied = visits.select(
-        (repeats.fill_null(False) | repeats.shift(-1, fill_value=False)).alias("tied")
-    )["tied"]
-    if not tied.any():
-        return visits
-    ties = visits.filter(tied).sort(*ORDER, nulls_last=True)
-    position = pl.concat([(~tied).arg_true(), tied.arg_true()])
-    return pl.concat([visits.filter(~tied), ties])[position.arg_sort()]
+    """Sorts by WHEN and TIE_BREAK; the costly keys only where the cheap ones tie."""
+    order = visits.select(pl.arg_sort_by(*WHEN)).to_series()
+    tied = _repeats(WHEN, visits.select(pl.col(WHEN).gather(order)))
+    tied = tied | tied.shift(-1, fill_value=False)
+    places = tied.arg_true()
+    if len(places):
+        rows = order.gather(places)
+        ties = visits[rows].with_columns(rows.alias("place"))
+        ties = ties.sort(*WHEN, *TIE_BREAK, nulls_last=True)
+        order = order.scatter(places, ties["place"])
+    return visits.select(pl.all().gather(order))
+
+
+def _repeats(columns: tuple[str, ...], rows: pl.DataFrame) -> pl.Series:
+    """Whether each row has the values of the row before it; null equals null."""
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in columns)
+    return rows.select(same & (pl.int_range(pl.len()) > 0)).to_series()
+
+
+def _tells_visitors_apart(ordered: pl.DataFrame) -> bool:
+    """False where two visitors have one hash, which only chance can bring about."""
+    one_hash = _repeats(("visitor",), ordered)
+    return bool((_repeats(WHO, ordered) | ~one_hash).all())
+
+
+def _count_visitors(visits: pl.DataFrame) -> pl.DataFrame:
+    visitors = visits.select(WHO).unique().with_row_index("visitor")
+    return visits.join(visitors, on=WHO)
 
 
 def drop_duplicates(visits: pl.DataFrame) -> pl.DataFrame:
     """Of events with one (account, visitor, event_id, time) and kind the smallest hash stays.
 
-    Without an event_id the hash is the identity (SPEC section 3, Duplicates).
+    visits: in the order of order_visits. Without an event_id the hash is the identity (SPEC
+    section 3, Duplicates).
     """
-    same = pl.all_horizontal(
-        *(pl.col(key).eq(pl.col(key).shift()) for key in ORDER[:3]),
-        pl.col("event_id").eq_missing(pl.col("event_id").shift()),
-        pl.col("event_id").is_not_null() | pl.col("hash").eq(pl.col("hash").shift()),
-    )
-    return visits.filter(~same.fill_null(False))
+    repeats = _repeats((*WHEN, "event_id"), visits)
+    is_same_event = visits["event_id"].is_not_null() | _repeats(("hash",), visits)
+    return visits.filter(~(repeats & is_same_event))
 
 
 def number_sessions(visits: pl.DataFrame, config: Config) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from oracle.settings import DAY, HOUR, MICROS, MINUTE
 
 # 23:40 UTC, so that half an hour later is another day.
 BEGIN = 1_772_408_400 * MICROS
-NOW = BEGIN + 40 * DAY
+NOW = BEGIN + 58 * DAY
 
 KINDS = ("pageview", "engagement", "call")
 ACCOUNTS = ["shop", "shop", "shop", "clinic"]

@@ -120,7 +120,10 @@ def test_a_parameter_is_the_first_that_is_not_empty(query, value):
 )  # fmt: skip
 def test_a_url_in_rows_keeps_campaign_and_click_ids_as_written(url, clean):
     """User info, fragment and all other parameters go, and a `?` that nothing follows."""
-    assert clean_url(texts(url, "https://b.dk/?utm_b=1")).to_list() == [clean, "https://b.dk/?utm_b=1"]
+    assert clean_url(texts(url, "https://b.dk/?utm_b=1")).to_list() == [
+        clean,
+        "https://b.dk/?utm_b=1",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,7 @@ def test_a_user_agent_says_device_system_and_browser(
 ):
     """Families are as the parser names them; a version it does not find is null."""
     is_bot = device_type == "bot"
-    expected = Device(
-        text, is_bot, device_type, device, os, os_version, browser, browser_version
-    )
+    expected = Device(text, is_bot, device_type, device, os, os_version, browser, browser_version)
     assert resolve(text) == [expected]
 
 
@@ -89,9 +87,7 @@ def test_a_robot_is_what_the_crawler_list_says_it_is():
     crawlers = crawleruseragents.CRAWLER_USER_AGENTS_DATA
     texts = [text for crawler in crawlers for text in crawler.get("instances", [])]
     texts += [*TEXTS, "BlogTraffic/٣.1 Feed-Fetcher", "Spider" + "x" * 3000 + "spider.com", "bot"]
-    differing = [
-        text for text in texts if is_crawler(text) != crawleruseragents.is_crawler(text)
-    ]
+    differing = [text for text in texts if is_crawler(text) != crawleruseragents.is_crawler(text)]
     assert differing == []
 
 
