@@ -14,7 +14,14 @@ import numpy as np
 import polars as pl
 
 from schemas.events import FIELDS
-from transforms.decode_block import UNKNOWN, Block, Decoded, DecodeSettings, message_block
+from transforms.decode_block import (
+    UNKNOWN,
+    Block,
+    Decoded,
+    DecodeSettings,
+    empty,
+    message_block,
+)
 from transforms.decode_columns import sent_columns
 from transforms.decode_dead import DeadLetter, dead_letter_table
 from transforms.decode_event import (
@@ -30,7 +37,7 @@ from transforms.decode_json import JSON_WHITESPACE, Rejected, parse_object
 from transforms.decode_lines import split_lines
 from transforms.decode_protect import Counts, count_accounts, protect
 from transforms.decode_rows import sent_table
-from transforms.decode_templates import RawRows, match_templates
+from transforms.decode_templates import RawRows, match_templates, merged
 from transforms.decode_typed import typed_rows
 
 __all__ = ["Block", "DecodeSettings", "Decoded", "decode_block", "message_block"]
@@ -62,7 +69,10 @@ def decode_block(block: Block, settings: DecodeSettings) -> Decoded:
     ranges = [block.data[start:end] for start, end in pairwise(cuts)] if len(cuts) > 2 else [block.data]
     with ThreadPoolExecutor(len(ranges)) as threads:
         parts = list(threads.map(lambda data: _decode_part(data, block.kind, settings), ranges))
-    tables = {kind: pl.concat([part.tables[kind] for part in parts]) for kind in FIELDS}
+    tables = {
+        kind: pl.concat([empty(kind), *(part.tables[kind] for part in parts if kind in part.tables)])
+        for kind in FIELDS
+    }
     counts = Counts()
     dead: list[DeadLetter] = []
     first = 0
@@ -99,9 +109,10 @@ def _decode_part(data: bytes, kind: str | None, settings: DecodeSettings) -> _Pa
         rest = _add_rows(part, typed, rest, settings, is_plain=False)
     _add_exactly(part, ((place, lines.line(place)) for place in rest.tolist()), kind, settings)
     for name, tables in part.sent.items():
-        sent = pl.concat([sent_table(name, []), *tables])
-        count_accounts(name, "read", sent["account"], part.counts)
-        part.tables[name] = protect(name, sent, settings, part.counts)
+        if tables:
+            sent = pl.concat(tables)
+            count_accounts(name, "read", sent["account"], part.counts)
+            part.tables[name] = protect(name, sent, settings, part.counts)
     part.sent.clear()
     return part
 
@@ -110,7 +121,7 @@ def _add_rows(
     part: _Part, raw: list[RawRows], rest: np.ndarray, settings: DecodeSettings, is_plain: bool
 ) -> np.ndarray:
     """Adds rows to the part's tables; gives the places that are left, with those in doubt."""
-    for rows in raw:
+    for rows in merged(raw):
         sent, doubtful = sent_columns(rows, settings, is_plain)
         part.sent[rows.kind].append(sent)
         rest = np.concatenate((rest, doubtful))
@@ -139,7 +150,8 @@ def _add_exactly(
             for name in event.dropped:
                 part.counts[event.kind, account, f"dropped.{name}"] += 1
     for name, read in events.items():
-        part.sent[name].append(sent_table(name, read))
+        if read:
+            part.sent[name].append(sent_table(name, read))
 
 
 def _read_line(letter: DeadLetter, settings: DecodeSettings) -> Event | None:

@@ -67,6 +67,21 @@ class RawRows:
     columns: pl.DataFrame
 
 
+def merged(raw: list[RawRows]) -> list[RawRows]:
+    """The same rows, all of one kind together."""
+    by_kind: dict[str, list[RawRows]] = {}
+    for rows in raw:
+        by_kind.setdefault(rows.kind, []).append(rows)
+    return [
+        RawRows(
+            kind,
+            np.concatenate([rows.places for rows in group]),
+            pl.concat([rows.columns for rows in group], how="diagonal", rechunk=True),
+        )
+        for kind, group in by_kind.items()
+    ]
+
+
 def match_templates(lines: Lines, file_kind: str | None) -> tuple[list[RawRows], np.ndarray]:
     """The rows of the lines that fit a template, and the places of all other lines."""
     found: list[RawRows] = []
