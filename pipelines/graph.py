@@ -36,7 +36,7 @@ BY_VISITOR = ("account", "visitor_id")
 BY_NUMBER = ("account", "tracking_number")
 BY_CALLER = ("account", pl.coalesce("caller_key", "call_id"))
 BY_ENTRY = ("account", "caller_key")
-EVENT_KINDS = ("pageview", "engagement", "call")
+DECODE_OUTPUTS = ("pageview", "engagement", "call", "dead_letters", "counts", "begins")
 ROUTES = {
     "CallsStep": {"call": Route(BY_CALL, DECODED["call"])},
     "VisitorsStep": {
@@ -138,7 +138,7 @@ class Keep(beam.PTransform):
     def expand(self, rows: PCollection[pl.DataFrame]) -> PCollection[pl.DataFrame]:
         kept = rows | "Choose days" >> beam.ParDo(
             KeepRows(KeepDays(self.plan.days, self.table))
-        ).with_output_types(pl.DataFrame).with_outputs("counts", main="kept")
+        ).with_output_types(pl.DataFrame, counts=pl.DataFrame).with_outputs("counts", main="kept")
         _ = kept.kept | "Write" >> beam.ParDo(WriteRows(self.table, self.plan.staging))
         return kept.counts
 
@@ -150,8 +150,8 @@ def build(pipeline: beam.Pipeline, plan: BackfillPlan) -> None:
         | "Files" >> beam.Create(list(plan.splits), reshuffle=True)
         | "Decode"
         >> beam.ParDo(Decode(plan.settings))
-        .with_output_types(pl.DataFrame)
-        .with_outputs(*EVENT_KINDS, "dead_letters", "counts", "begins")
+        .with_output_types(pl.DataFrame, **dict.fromkeys(DECODE_OUTPUTS, pl.DataFrame))
+        .with_outputs(*DECODE_OUTPUTS)
     )
     calls = {"call": events.call} | "Calls" >> _stage(plan, CallsStep, ("calls", "counts"))
     rows = ("sessions", "displays", *(("pageviews", "engagements") if plan.detail else ()))

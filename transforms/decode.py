@@ -134,7 +134,7 @@ def _add_exactly(
     """Reads lines (with their places) one at a time, and adds their events and dead letters."""
     events: dict[str, list[tuple[Event, str]]] = {name: [] for name in FIELDS}
     for place, line in lines:
-        content = line.strip(JSON_WHITESPACE)
+        content = line.rstrip(JSON_WHITESPACE)
         if not content:
             continue
         letter = DeadLetter(place, content, kind=kind)

@@ -49,8 +49,6 @@ def sent_columns(
     for field_ in FIELDS[raw.kind]:
         if field_.name in raw.columns.columns:
             _READERS[field_.kind](rows, field_)
-        elif field_.required:
-            return pl.DataFrame(schema=SENT[raw.kind]), raw.places
         if field_.required:
             rows.doubts.append(rows.values[field_.name].is_null())
     _doubt_order(rows)

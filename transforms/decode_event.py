@@ -29,7 +29,6 @@ AHEAD = 24 * 3600 * SECOND
 ERASURE_SUBJECTS = ("visitor_id", "phone", "email")
 OUTCOME = {"category": "text", "tags": "texts", "value": "amount", "currency": "text"}
 QUALITY = dict.fromkeys(("mos", "jitter_ms", "packet_loss", "round_trip_ms"), "amount")
-_INT64 = range(-(1 << 63), 1 << 63)
 
 
 @dataclass
@@ -245,12 +244,8 @@ def _truth(value: Any, _: Reading) -> bool:
     return value
 
 
-def small_integer(value: Any) -> Number:
-    """An integer of 64 bits as it was written. Raises Malformed."""
-    # Twenty characters hold every 64-bit number; more would take long to convert.
-    if not isinstance(value, Number) or not value.is_integer or len(value.text) > 20:
-        raise Malformed
-    if int(value.text) not in _INT64:
+def _integer(value: Any, _: Reading) -> Number:
+    if not isinstance(value, Number) or not value.is_integer:
         raise Malformed
     return value
 
@@ -291,7 +286,7 @@ _READERS: dict[str, Callable[[Any, Reading], Any]] = {
     "phones": _phones,
     "map": _map,
     "truth": _truth,
-    "integer": lambda value, _: small_integer(value),
+    "integer": _integer,
     "amount": _amount,
     "outcome": _record(OUTCOME),
     "quality": _record(QUALITY),

@@ -16,6 +16,9 @@ WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".joi
     chr(code) for code in range(0x2000, 0x200B)
 )
 
+_INT64 = range(-(1 << 63), 1 << 63)
+_INT64_CHARS = 20
+
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _PAIRED = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u(?![dD][89a-fA-F])....)*+",
@@ -32,6 +35,12 @@ class Number(msgspec.Struct, frozen=True):
     def is_integer(self) -> bool:
         """True without fraction and exponent."""
         return self.text.lstrip("-").isdecimal()
+
+    def bounded(self) -> int:
+        """An integer, or the 64-bit one that is nearest to it."""
+        if len(self.text) > _INT64_CHARS:  # to convert so many digits could take long
+            return _INT64.start if self.text.startswith("-") else _INT64.stop - 1
+        return min(max(int(self.text), _INT64.start), _INT64.stop - 1)
 
 
 class Rejected(Exception):
@@ -56,7 +65,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """The object of a line without white space around it; its numbers are `Number`s.
+    """The object of a line without white space after it; its numbers are `Number`s.
 
     Of keys that come twice the last counts. Raises Rejected with too_large, not_json, not_object.
     """

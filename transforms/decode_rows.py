@@ -85,7 +85,7 @@ def _call(values: dict[str, Any]) -> dict[str, Any]:
         "outcome_value": _float(outcome.get("value")),
         "outcome_currency": outcome.get("currency"),
         "mos": _float(quality.get("mos")),
-        "sequence": int(values["sequence"].text) if "sequence" in values else 0,
+        "sequence": values["sequence"].bounded() if "sequence" in values else 0,
     }
 
 

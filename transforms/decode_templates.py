@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from schemas.events import FIELDS, Field
-from transforms.decode_event import Malformed, event_kind, small_integer
+from transforms.decode_event import event_kind
 from transforms.decode_json import JSON_WHITESPACE, Number, Rejected, parse_object, trim
 from transforms.decode_lines import Lines
 
@@ -22,6 +22,9 @@ _FEWEST_LINES = 64
 _FEWEST_FITTING = 0.05
 _MOST_TEMPLATES = 12
 _MOST_FAILURES = 2
+
+# The kinds of which there are enough events to read them by columns.
+COLUMN_KINDS = ("pageview", "engagement", "call")
 
 # What a field's value is made of: one hole, a list of holes, holes by name, or a constant.
 Shape = int | list[int] | dict[str, int] | bool | Number
@@ -151,7 +154,7 @@ def _column(shape: Shape, texts: pl.DataFrame) -> pl.Expr:
         text = pl.col(str(shape))
         return pl.when(text != "").then(text) if has_empty else text
     if isinstance(shape, Number):
-        return pl.lit(int(shape.text), pl.Int64)
+        return pl.lit(shape.bounded(), pl.Int64)
     if isinstance(shape, list):
         items = [pl.col(str(at)) for at in shape]
         return pl.concat_list(items) if items else pl.lit([], pl.List(pl.String))
@@ -166,7 +169,10 @@ def _column(shape: Shape, texts: pl.DataFrame) -> pl.Expr:
 
 
 def learn(line: str, file_kind: str | None) -> Template:
-    """The template of a plain line. Raises Rejected or NoTemplate where there is none."""
+    """The template of a plain line. Raises Rejected or NoTemplate where there is none.
+
+    It has all required fields: a line without them becomes a dead letter.
+    """
     pieces = line.split('"')
     holes = [at for at in range(1, len(pieces), 2) if not _is_name(pieces, at)]
     marked = list(pieces)
@@ -179,6 +185,9 @@ def learn(line: str, file_kind: str | None) -> Template:
         holes.remove(int(said))
     kind = event_kind(sent, file_kind)
     shapes = {field.name: _shape(field, sent.get(field.name)) for field in FIELDS[kind]}
+    lacking = [field for field in FIELDS[kind] if field.required and shapes[field.name] is None]
+    if kind not in COLUMN_KINDS or lacking:
+        raise NoTemplate
     constants = {at: text for at, text in enumerate(pieces) if at not in holes}
     return Template(
         kind, constants, {name: shape for name, shape in shapes.items() if shape is not None}
@@ -203,11 +212,9 @@ def _shape(field: Field, marked: Any) -> Shape | None:
         return _map_shape(marked)
     if field.kind == "truth" and isinstance(marked, bool):
         return marked
-    if field.kind == "integer":
-        try:
-            return small_integer(marked)
-        except Malformed:
-            pass
+    if field.kind == "integer" and isinstance(marked, Number) and marked.is_integer:
+        if str(marked.bounded()) == marked.text:
+            return marked
     raise NoTemplate
 
 

@@ -17,7 +17,7 @@ from schemas.events import FIELDS
 from transforms.decode_json import MAX_BYTES, MAX_DEPTH, trim
 from transforms.decode_lines import Lines
 from transforms.decode_rows import pairs
-from transforms.decode_templates import RawRows
+from transforms.decode_templates import COLUMN_KINDS, RawRows
 from transforms.decode_times import time_of_number
 
 _ABSENT = msgspec.Raw(b"null")
@@ -38,8 +38,6 @@ _TYPES: dict[str, Any] = {
 _STRING = pa.large_string()
 _STRINGS = pa.large_list(_STRING)
 _PAIRS = pa.large_list(pa.struct({"name": _STRING, "value": _STRING}))
-# Kinds for which this pays.
-_KINDS = ("pageview", "engagement", "call")
 
 
 class _Typed(msgspec.Struct):
@@ -54,7 +52,7 @@ def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct(kind, fields, bases=(_Typed,), gc=False))
 
 
-_DECODERS = {kind: _decoder(kind) for kind in _KINDS}
+_DECODERS = {kind: _decoder(kind) for kind in COLUMN_KINDS}
 _TYPE_DECODER = msgspec.json.Decoder(_Typed)
 
 
@@ -74,7 +72,7 @@ def typed_rows(
     lines: Lines, places: np.ndarray, file_kind: str | None
 ) -> tuple[list[RawRows], np.ndarray]:
     """The rows of lines (given by their places) as far as they are plain, and the other places."""
-    found = {kind: _Found() for kind in _KINDS}
+    found = {kind: _Found() for kind in COLUMN_KINDS}
     for place in places.tolist():
         line = lines.line(place)
         try:
@@ -138,11 +136,7 @@ def _each(
 
 
 def _text(value: str | int) -> str:
-    if isinstance(value, str):
-        return value
-    if not -(1 << 63) <= value < 1 << 63:  # may have any number of digits
-        raise _Doubtful
-    return str(value)
+    return value if isinstance(value, str) else str(_integer(value))
 
 
 def _text_column(values: Sequence[str | int | None], doubtful: set[int]) -> pl.Series:
@@ -180,7 +174,8 @@ def _pairs(value: dict[str, str | int | None]) -> list[dict[str, str]] | None:
 
 
 def _integer(value: int) -> int:
-    _text(value)
+    if not -(1 << 63) <= value < 1 << 63:  # may have any number of digits
+        raise _Doubtful
     return value
 
 

@@ -32,10 +32,12 @@ def quoted(texts: pl.Series) -> pl.Series:
 def json_text(column: pl.Series, is_map: bool = False) -> pl.Series:
     """Each value as JSON, null where it is null or a number that JSON does not have.
 
-    Timestamps become RFC 3339 text in UTC. is_map: the column is a list of key and value, to be an
-    object. A value of a type that JSON does not have becomes an empty object.
+    Timestamps become RFC 3339 text in UTC, maps objects. is_map: the column is a list of key and
+    value that is to be one too. A value of a type that JSON does not have becomes an empty object.
     """
     kind = column.dtype
+    if isinstance(kind, pl.Map):
+        return json_text(column.map.entries(), is_map=True)
     if isinstance(kind, pl.List):
         items = column.list.eval(
             pl.element().map_batches(_entry if is_map else _item, return_dtype=pl.String, is_elementwise=True)
@@ -70,14 +72,12 @@ def _object(records: pl.Series) -> pl.Series:
     ).to_series()
 
 
-def object_text(fields: pl.DataFrame, maps: frozenset[str] = frozenset()) -> pl.Series:
-    """Each row as a JSON object without its nulls. maps: names of columns that are maps."""
+def object_text(fields: pl.DataFrame) -> pl.Series:
+    """Each row as a JSON object without its nulls."""
     names = pl.Series(fields.columns, dtype=pl.String)
     pairs = [
-        name + ":" + json_text(column, column.name in maps)
+        name + ":" + json_text(column)
         for name, column in zip(quoted(names), fields.get_columns(), strict=True)
     ]
-    if not pairs:
-        return pl.Series(["{}"]).new_from_index(0, fields.height)
     joined = pl.select(pl.concat_str(pairs, separator=",", ignore_nulls=True)).to_series()
     return "{" + joined + "}"

@@ -50,7 +50,10 @@ def list_splits(
     """
     sizes: dict[str, int] = {}
     for path in paths:
-        sizes |= _remote_files(path) if _SCHEME in path else _local_files(path)
+        try:
+            sizes |= _remote_files(path) if _SCHEME in path else _local_files(path)
+        except OSError as error:
+            raise InputError(_unreadable(path, error)) from error
     splits = []
     for path, size in sorted(sizes.items()):
         if path.endswith(".jsonl"):
@@ -130,14 +133,9 @@ def _inside(path: str) -> list[str]:
 
 def _remote_files(path: str) -> dict[str, int]:
     """Sizes (bytes) of the event files that a path of one of Beam's file systems names."""
-    from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
-    patterns = [path, path.rstrip("/") + "/**"]
-    try:
-        matches = FileSystems.match(patterns)
-    except (BeamIOError, ValueError) as error:
-        raise InputError(f"{path}: cannot be listed: {error}") from error
+    matches = FileSystems.match([path, path.rstrip("/") + "/**"])
     found = {data.path: data.size_in_bytes for match in matches for data in match.metadata_list}
     files = {name: size for name, size in found.items() if _is_events(name)}
     if not files:

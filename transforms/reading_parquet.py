@@ -36,7 +36,7 @@ def parquet_blocks(path: str, kind: str | None) -> Iterator[Block]:
             for batch in parquet.iter_batches(_ROWS, columns=names):
                 yield Block(_json_lines(batch), kind, path, row)
                 row += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
             raise InputError(
                 f"{path}: cannot be read as Parquet: {error}; check that it is complete"
             ) from error
@@ -66,6 +66,7 @@ def _readable(kind: str, type_: pa.DataType) -> bool:
 
 
 def _json_lines(batch: pa.RecordBatch) -> bytes:
-    maps = frozenset(field.name for field in batch.schema if pa.types.is_map(field.type))
+    if not batch.num_columns:
+        return b"{}\n" * batch.num_rows
     rows = pl.DataFrame(pl.from_arrow(batch))
-    return "\n".join(object_text(rows, maps).to_list()).encode()
+    return "\n".join(object_text(rows).to_list()).encode()

@@ -30,6 +30,10 @@ class TableCoder(beam.coders.Coder):
     def decode(self, encoded: bytes) -> pl.DataFrame:
         return pl.read_ipc(io.BytesIO(encoded))
 
+    def estimate_size(self, value: pl.DataFrame) -> int:
+        # Runners sample this; encoding a table only to measure it would be dear.
+        return value.estimated_size()
+
     def is_deterministic(self) -> bool:
         return False
 
@@ -119,7 +123,7 @@ class KeyedStage(beam.PTransform):
             | beam.GroupByKey()
             | "Decide"
             >> beam.ParDo(ApplyStep(self.step, schemas, self.store), **whole)
-            .with_output_types(pl.DataFrame)
+            .with_output_types(pl.DataFrame, **dict.fromkeys(self.outputs, pl.DataFrame))
             .with_outputs(*self.outputs)
         )
 

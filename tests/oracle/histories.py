@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from oracle.malformed import bad_lines, loose_values
-from oracle.settings import MICROS
+from oracle.settings import DAY, MICROS, MINUTE
 from oracle.vocabulary import (
     ACCOUNTS,
     AGENTS,
@@ -25,6 +25,7 @@ from oracle.vocabulary import (
     EDGES,
     EVENT_IDS,
     KINDS,
+    LEVEL,
     LONG_EDGES,
     NUMBERS,
     REFERRERS,
@@ -149,10 +150,11 @@ def calls(draw: st.DrawFn, /, **fixed: Any) -> Json:
 
 
 @st.composite
-def crowds(draw: st.DrawFn, account: str, number: str, start: int) -> tuple[Story, list[int]]:
+def crowds(
+    draw: st.DrawFn, account: str, number: str, start: int, given: str | None
+) -> tuple[Story, list[int]]:
     """One to four visitors who see one number at about the same time, and when they did."""
     events, times = [], []
-    given = draw(st.sampled_from([None, None, None, "s1"]))
     agents = st.sampled_from(AGENTS[3:] if draw(st.sampled_from([False] * 3 + [True])) else AGENTS)
     consent = draw(st.sampled_from([None, None, ["analytics"]]))
     for visitor in draw(st.lists(st.sampled_from([*VISITORS, "v4"]), min_size=1, max_size=4)):
@@ -168,8 +170,12 @@ def crowds(draw: st.DrawFn, account: str, number: str, start: int) -> tuple[Stor
             time += draw(st.sampled_from(EDGES + LONG_EDGES[:3]))
             numbers = draw(st.sampled_from([[number], [number], [], NUMBERS[:4]]))
             page = {**who, "tracking_numbers": numbers}
+            page["session_id"] = draw(st.sampled_from([given, given, "s2"]))
             events.append(("pageview", draw(pageviews(**page, time=time))))
             times.append(time)
+            if draw(st.booleans()):
+                time += draw(st.sampled_from(EDGES[:3]))
+                events.append(("engagement", draw(engagements(**who, time=time))))
     return events, times
 
 
@@ -178,19 +184,21 @@ def stories(draw: st.DrawFn) -> Story:
     """Visitors see a number; one caller calls, calls again, fills in a form, is called back."""
     account, number = draw(st.sampled_from(ACCOUNTS)), draw(st.sampled_from(NUMBERS))
     start, phone = draw(moments()), draw(st.sampled_from(CUSTOMERS))
-    events, shown = draw(crowds(account, number, start))
+    given = draw(st.sampled_from([None, None, None, "s1"]))
+    events, shown = draw(crowds(account, number, start, given))
     prefix = draw(st.sampled_from("rst"))
     if draw(st.integers(0, 3)) == 0:
-        who = {"account": account, "visitor_id": draw(st.sampled_from(VISITORS)), "consent": None}
-        form = {**who, "fields": {"phone": phone}}
-        times = draw(st.lists(st.sampled_from(EDGES), min_size=1, max_size=2))
-        for pause in times:
+        form = {"account": account, "fields": {"phone": phone}, "consent": None}
+        for pause in draw(st.lists(st.sampled_from(EDGES[:3]), min_size=1, max_size=4)):
             events.append(("engagement", draw(engagements(**form, time=start + pause))))
     for one in draw(st.lists(st.sampled_from([1, 2, 3, 4]), unique=True, min_size=1)):
         pause = draw(st.sampled_from(EDGES * 2 + LONG_EDGES))
+        session_id = draw(st.sampled_from([None] * 5 + [given] * 3))
+        if session_id is not None:
+            pause = draw(st.sampled_from([0, MINUTE, DAY, DAY + 1]))
         time = draw(st.sampled_from(shown)) + pause
         call = {"account": account, "call_id": f"{prefix}{one}", "start": time}
-        call |= {"b_number": number, "direction": None, "session_id": None}
+        call |= {"b_number": number, "direction": None, "session_id": session_id}
         call |= {"a_number": draw(st.sampled_from([phone, phone, None]))}
         events.append(("call", draw(calls(**call, outbound=False))))
     if draw(st.integers(0, 3)) == 0:
@@ -204,7 +212,7 @@ def stories(draw: st.DrawFn) -> Story:
 @st.composite
 def configs(draw: st.DrawFn) -> Json:
     """Defaults, or settings at every level."""
-    config = draw(
+    config: Json = draw(
         st.fixed_dictionaries(
             {},
             optional={
@@ -219,6 +227,8 @@ def configs(draw: st.DrawFn) -> Json:
             },
         )
     )
+    if draw(st.integers(0, 3)) == 0:
+        config |= LEVEL
     day = datetime.date(2026, 3, 2)
     shop = draw(
         st.fixed_dictionaries(

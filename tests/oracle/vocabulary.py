@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from oracle.settings import DAY, HOUR, MICROS, MINUTE
 
 # 23:40 UTC, so that half an hour later is another day.
@@ -78,3 +80,13 @@ CONSENTS = [None] * 6 + [
 EDGES = [0, 1, MINUTE, 10 * MINUTE, 29 * MINUTE, 30 * MINUTE, 30 * MINUTE + 1, 45 * MINUTE]
 LONG_EDGES = [HOUR, DAY, DAY + 1, 2 * DAY, 7 * DAY, 7 * DAY + 1, 30 * DAY, 30 * DAY + 1]
 BLOCKS = [0, 0, 0, 30 * MINUTE, DAY, DAY + 30 * MINUTE + 1, 7 * DAY, 30 * DAY]
+
+# A display, nobody and a kept number weigh the same where a call follows at once.
+LEVEL: dict[str, Any] = {
+    "call_probability": 1.0,
+    "delay_means": [86400],
+    "delay_weights": [1.0],
+    "background_calls_per_day": 1.0,
+    "saved_number_calls_per_day": 1.0,
+    "known_caller_factor": 1.0,
+}
