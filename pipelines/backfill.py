@@ -153,11 +153,27 @@ def _replaced(run: Run, asked: Backfill, config: Config, report: dict[str, Any])
         )
         alive = ours if asked.keep_expired else ours.filter(~days.expired(ours, pl.col("day")))
         covered = pl.concat([staged, alive]).unique()
-    report["warnings"] = _warnings(covered, existing, begins, asked, config)
+    history = _check_history(covered, existing, begins, asked, config)
+    report["warnings"] = [*history, *_warnings(report)]
     return covered
 
 
-def _warnings(
+def _warnings(report: dict[str, Any]) -> list[str]:
+    """What was left out and might be missed."""
+    warnings = []
+    expired = report["conversions"]["expired"]
+    erasures = report["ledger"]["erasure"]["accepted"]
+    if expired:
+        warnings.append(
+            f"{expired} calls of days that have expired (retention_days) were not written; "
+            "--keep-expired writes them"
+        )
+    if erasures:
+        warnings.append(f"{erasures} erasure requests were read; this version does not apply them")
+    return warnings
+
+
+def _check_history(
     covered: pl.DataFrame,
     existing: pl.DataFrame,
     begins: pl.DataFrame,

@@ -17,6 +17,7 @@ from schemas.tables import DEAD_LETTERS, TABLES
 from transforms.blocks import BlockStore
 from transforms.days import Days, KeepDays
 from transforms.decode import Decoded, DecodeSettings, decode_block
+from transforms.displays import slice_of
 from transforms.reading import Split, read_split
 from transforms.rows import dead_letter_rows
 from transforms.stages import KeepRows, KeyedStage, Route
@@ -33,7 +34,8 @@ from transforms.steps import (
 
 BY_CALL = ("account", "call_id")
 BY_VISITOR = ("account", "visitor_id")
-BY_NUMBER = ("account", "tracking_number")
+BY_CALLED = ("account", "tracking_number", slice_of("start"))
+BY_SHOWN = ("account", "tracking_number", "slice")
 BY_CALLER = ("account", pl.coalesce("caller_key", "call_id"))
 BY_ENTRY = ("account", "caller_key")
 DECODE_OUTPUTS = ("pageview", "engagement", "call", "dead_letters", "counts", "begins")
@@ -44,7 +46,7 @@ ROUTES = {
         "engagement": Route(BY_VISITOR, DECODED["engagement"]),
         "calls": Route(BY_CALL, CALLS),
     },
-    "CandidatesStep": {"calls": Route(BY_NUMBER, CALLS), "showings": Route(BY_NUMBER, SHOWINGS)},
+    "CandidatesStep": {"calls": Route(BY_CALLED, CALLS), "showings": Route(BY_SHOWN, SHOWINGS)},
     "DecisionsStep": {
         "calls": Route(BY_CALLER, CALLS),
         "candidates": Route(BY_CALLER, CANDIDATES),

@@ -3,7 +3,7 @@
 import polars as pl
 
 from transforms.sessions import Visits
-from transforms.settings import DAY
+from transforms.settings import DAY, HOUR
 from transforms.visits import ENGAGEMENT, PAGEVIEW
 
 
@@ -91,23 +91,39 @@ def daily_displays(showings: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([whole.select(columns), parts.select(columns)])
 
 
-def within_reach(showings: pl.DataFrame, calls: pl.DataFrame, horizon: pl.Expr) -> pl.DataFrame:
-    """The showings that some call may have come from, so that the rest need not travel.
+def within_reach(showings: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
+    """The showings that some call may have come from, once for every slice of time with such calls.
 
-    showings: with account, session_id. calls: account, tracking_number, start (us), session_id.
-    horizon: us from the last contact to the latest call it can explain (the match window).
-    Exact decisions are left to transforms.candidates; a call that names its session keeps it.
+    showings: with account, session_id, horizon and declared_horizon (us from the last contact or
+    display to the latest call it can explain). calls: account, tracking_number, start (us),
+    session_id. Adds `slice` (see slice_of). Exact decisions are left to transforms.candidates.
     """
     by = ["account", "tracking_number"]
     ahead = calls.select(*by, pl.col("start").alias("first_display")).drop_nulls()
     ahead = ahead.unique().sort("first_display").with_columns(next_call="first_display")
-    near = showings.sort("first_display").join_asof(
-        ahead, on="first_display", by=by, strategy="forward", check_sortedness=False
+    reached = (
+        showings.sort("first_display")
+        .join_asof(ahead, on="first_display", by=by, strategy="forward", check_sortedness=False)
+        .with_columns((pl.col("last_contact") + pl.col("horizon")).alias("until"))
+        .filter(pl.col("next_call") <= pl.col("until"))
+        .drop("next_call")
     )
     declared = calls.filter(pl.col("session_id").is_not_null()).select(*by, "session_id").unique()
-    named = near.join(declared, on=[*by, "session_id"], how="semi")
-    reached = near.filter(pl.col("next_call") <= pl.col("last_contact") + horizon)
-    unreached = named.join(
-        reached, on=["account", "visitor_id", "session", "tracking_number"], how="anti"
+    named = showings.join(declared, on=[*by, "session_id"], how="semi").with_columns(
+        (pl.col("last_display") + pl.col("declared_horizon")).alias("until")
     )
-    return pl.concat([reached, unreached]).drop("next_call")
+    slices = calls.select(*by, slice_of("start")).unique()
+    return (
+        pl.concat([reached, named])
+        .with_columns(pl.int_ranges(slice_of("first_display"), slice_of("until") + 1).alias("slice"))
+        .explode("slice")
+        .join(slices, on=[*by, "slice"], how="semi")
+        .unique([*by, "session", "slice"])
+        .drop("until")
+    )
+
+
+def slice_of(moment: str) -> pl.Expr:
+    """The hour of a moment, as `slice`: a number that every page shows is cut into hours of calls,
+    so that not even one day of it has to be in memory at once."""
+    return (pl.col(moment) // HOUR).alias("slice")

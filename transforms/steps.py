@@ -14,7 +14,7 @@ from schemas.columns import Column
 from schemas.config import Account, Config
 from schemas.tables import SESSION_COLUMNS, SESSION_ID, SESSION_START, TOUCHPOINTS, VISITOR_ID
 from transforms.calls import latest_calls
-from transforms.candidates import find_candidates, find_declared
+from transforms.candidates import SESSION, find_candidates, find_declared
 from transforms.decisions import FACTS, Evidence, decide
 from transforms.displays import (
     daily_displays,
@@ -26,7 +26,7 @@ from transforms.displays import (
 from transforms.models import NumberPlan, with_models
 from transforms.rows import conversion_rows, display_rows, session_rows
 from transforms.sessions import Visits, sessionize, touchpoints
-from transforms.settings import MINUTE, with_settings
+from transforms.settings import MINUTE, declared_window, with_settings
 from transforms.visits import PAGEVIEW, drop_duplicates, number_sessions, order_visits
 
 Tables = dict[str, pl.DataFrame]
@@ -95,11 +95,13 @@ class VisitorsStep(Step):
     def _near(
         self, showings: pl.DataFrame, sessions: pl.DataFrame, calls: pl.DataFrame
     ) -> pl.DataFrame:
-        """The showings that calls can reach; columns of transforms.displays.find_showings."""
+        """The showings that calls can reach: columns of find_showings, and slice."""
         names = sessions.select("session", "account", "visitor_id", "session_id")
         named = showings.join(names, on="session", maintain_order="left")
-        named = with_settings(named, self.config, horizon=widest_window)
-        return within_reach(named, calls, pl.col("horizon")).select(showings.columns)
+        named = with_settings(
+            named, self.config, horizon=widest_window, declared_horizon=declared_window
+        )
+        return within_reach(named, calls).select(*showings.columns, "slice")
 
 
 def widest_window(account: Account) -> int:
@@ -129,14 +131,15 @@ def form_entries(visits: Visits, sessions: pl.DataFrame) -> pl.DataFrame:
 
 
 class CandidatesStep(Step):
-    """By account and number: `calls` and `showings` in, `candidates` and `declared` out."""
+    """By account, number and hour: `calls`, `showings` in, `candidates` and `declared` out."""
 
     def __call__(self, tables: Tables) -> Tables:
+        showings = tables["showings"].unique(["account", "tracking_number", *SESSION])
         calls = with_models(tables["calls"], NumberPlan(self.config))
         callers = calls.select("account", "call_id", "caller_key")
         found = {
-            "candidates": find_candidates(tables["showings"], calls),
-            "declared": find_declared(tables["showings"], calls, self.config),
+            "candidates": find_candidates(showings, calls),
+            "declared": find_declared(showings, calls, self.config),
         }
         return {
             name: rows.join(callers, on=["account", "call_id"]) for name, rows in found.items()
@@ -188,6 +191,7 @@ SHOWINGS = {
     "last_display": pl.Int64,
     "engaged_times": pl.List(pl.Int64),
     "last_contact": pl.Int64,
+    "slice": pl.Int64,
     "account": pl.String,
 } | FACTS_SCHEMA
 ENTRIES = {
