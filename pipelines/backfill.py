@@ -42,7 +42,7 @@ class TooManyDeadLetters(Exception):
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill was asked to do; now: us; first, end: days from (inclusive) to (exclusive)."""
+    """What was asked for; now: us; first, end: days from (inclusive) to (exclusive)."""
 
     pageviews: Sequence[str]
     engagements: Sequence[str]
@@ -187,8 +187,9 @@ def _check_history(
     replacing = short.join(existing, on=["table", "account", "day"], how="semi")
     if replacing.height and not asked.short_history:
         raise UsageError(
-            f"{_span(replacing)} of account {replacing['account'][0]} already has rows, and the "
-            f"input begins less than lookback_days before it: repeat callers, touchpoints and kept "
+            f"{_span(replacing)} of account {replacing.row(0, named=True)['account']} already has "
+            "rows, and the input begins less than lookback_days before it: repeat callers, "
+            "touchpoints and kept "
             "numbers would be lost. Give more input, a later --from, or --short-history to replace "
             "it all the same; nothing was written"
         )
@@ -201,7 +202,5 @@ def _check_history(
 
 
 def _span(rows: pl.DataFrame) -> str:
-    first, last = rows["day"].min(), rows["day"].max()
-    return str(first) if first == last else f"{first} to {last}"
-
-
+    days = sorted({str(day) for day in rows["day"]})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

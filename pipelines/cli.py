@@ -8,11 +8,16 @@ import argparse
 import difflib
 import json
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pipelines.options import clock, make_parser
+from pipelines.options import backfill_flags, clock, make_parser
+
+if TYPE_CHECKING:
+    from pipelines.backfill import Backfill
 
 FAILED, USAGE, DEAD_LETTERS = 1, 2, 3
 
@@ -57,11 +62,13 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "pipeline.Backfill":
+def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfill":
     from pipelines import backfill as pipeline
 
     if "://" in options.output:
-        raise pipeline.UsageError(f"--output {options.output}: only a local folder can be written yet")
+        raise pipeline.UsageError(
+            f"--output {options.output}: only a local folder can be written yet"
+        )
     if options.first and options.end and options.first >= options.end:
         raise pipeline.UsageError(f"--from {options.first} must be before --to {options.end}")
     return pipeline.Backfill(
@@ -84,29 +91,25 @@ def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "pipelin
 
 
 def check_beam_options(given: Sequence[str]) -> None:
-    """Refuses options that neither attribeam nor Beam knows. Raises UsageError naming the closest."""
+    """Refuses options that neither attribeam nor Beam knows: UsageError names the closest."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipelines.backfill import UsageError
 
-    flags = [option.split("=")[0] for option in given if option.startswith("-")]
-    if not flags and not given:
-        return
-    known = _beam_flags(PipelineOptions)
-    own = make_parser()._subparsers._group_actions[0].choices["backfill"]._option_string_actions
-    for flag in flags or given:
-        if flag not in known:
-            near = difflib.get_close_matches(flag, [*own, *known], n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; see attribeam backfill --help"
-            raise UsageError(f"unknown option {flag}{hint}")
+    known = _beam_flags(PipelineOptions) if given else set()
+    for flag in (option.split("=")[0] for option in given):
+        if flag not in known and (flag.startswith("-") or not known & set(given)):
+            near = difflib.get_close_matches(flag, [*backfill_flags(), *known], n=1)
+            hint = f"did you mean {near[0]}?" if near else "see attribeam backfill --help"
+            raise UsageError(f"unknown option {flag}: {hint}")
 
 
-def _beam_flags(options: type) -> set[str]:
+def _beam_flags(options: type[Any]) -> set[str]:
     flags: set[str] = set()
     for kind in options.__subclasses__():
         parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
         kind._add_argparse_args(parser)
-        flags |= set(parser._option_string_actions) | _beam_flags(kind)
+        flags |= set(re.findall(r"--\w+", parser.format_help())) | _beam_flags(kind)
     return flags
 
 
@@ -131,7 +134,6 @@ def _fail(error: Exception, code: int) -> int:
     message = str(error).split(" [while running")[0]
     print(f"attribeam: error: {message}", file=sys.stderr)
     return code
-
 
 
 def doctor(options: argparse.Namespace, _: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from pathlib import Path
 from secrets import token_bytes
 
+import duckdb
 from rich.console import Console
 
 from pipelines.cli import main as attribeam
@@ -14,11 +15,11 @@ from pipelines.summary import query_table
 from pipelines.views import DATABASE
 from transforms.privacy import KEY_BYTES, KEY_FILE_VARIABLE
 
+KEY_NAME = "attribeam.key"
 CALLS = """
-    SELECT strftime(call_start AT TIME ZONE 'UTC', '%m-%d %H:%M') AS start, account,
-           caller_masked AS caller, coalesce(tracking_number, '') AS number, reason,
-           round(probability, 2) AS p, source, medium, campaign, device_type AS device
-    FROM conversions_latest ORDER BY call_start DESC LIMIT 15
+    SELECT strftime(call_start AT TIME ZONE 'UTC', '%d %H:%M') AS "day, UTC", account, reason,
+           round(probability, 2) AS p, source || ' / ' || medium AS "source / medium", campaign
+    FROM conversions_latest WHERE status = 'attributed' ORDER BY call_start DESC LIMIT 15
 """
 SOURCES = """
     SELECT coalesce(source, '(no session)') AS source, coalesce(medium, '') AS medium,
@@ -31,7 +32,7 @@ SOURCES = """
 def main(folder: Path) -> None:
     """Makes events in folder/events, runs the backfill into folder/warehouse, prints tables."""
     events, warehouse = folder / "events", folder / "warehouse"
-    make_key(folder / "attribeam.key")
+    make_key(folder / KEY_NAME)
     sys.argv = ["make_examples", "--output", str(events)]
     runpy.run_path("scripts/make_examples.py", run_name="__main__")
     options = ["--config", str(events / "attribeam.toml"), "--output", str(warehouse)]
@@ -43,16 +44,21 @@ def main(folder: Path) -> None:
         if ended.code:
             raise
     console = Console()
-    console.print(query_table(warehouse, "The latest calls", CALLS))
+    console.print(query_table(warehouse, "The latest attributed calls", CALLS))
     console.print(query_table(warehouse, "Calls by source", SOURCES))
-    console.print(
-        f"""Next:
-  .venv/bin/attribeam explain CALL_ID --output {warehouse} --config {events / "attribeam.toml"}
-  .venv/bin/python -c "import duckdb; duckdb.connect('{warehouse / DATABASE}').sql('FROM pool_health').show()"
-  {events / "truth.csv"} says which visit really made each call""",
-        soft_wrap=True,
-        highlight=False,
-    )
+    print(f"""Next, why a call was decided as it was, and any query on the views:
+  export {KEY_FILE_VARIABLE}={folder / KEY_NAME}
+  .venv/bin/attribeam explain {_a_call(warehouse)} --output {warehouse}
+  .venv/bin/python -c "import duckdb
+duckdb.connect('{warehouse / DATABASE}').sql('FROM pool_health').show()"
+{events / "truth.csv"} says which visit really made each call.""")
+
+
+def _a_call(warehouse: Path) -> str:
+    """A call that several sessions may have made."""
+    sql = "SELECT call_id FROM conversions_latest ORDER BY len(candidates) DESC, call_id LIMIT 1"
+    with duckdb.connect(str(warehouse / DATABASE), read_only=True) as connection:
+        return str(connection.sql(sql).fetchall()[0][0])
 
 
 def make_key(path: Path) -> None:

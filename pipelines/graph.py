@@ -128,7 +128,7 @@ class WriteRows(beam.DoFn):
 
 
 @dataclass
-class Keep(beam.PTransform):
+class Keep(beam.PTransform[Any, Any]):
     """Rows of one table: those of the days asked for are written, all are counted."""
 
     plan: BackfillPlan
@@ -204,7 +204,9 @@ def _write_dead_letters(letters: PCollection[pl.DataFrame], plan: BackfillPlan) 
     )
 
 
-def _write_notes(tables: Iterable[PCollection[pl.DataFrame]], plan: BackfillPlan, name: str) -> None:
+def _write_notes(
+    tables: Iterable[PCollection[pl.DataFrame]], plan: BackfillPlan, name: str
+) -> None:
     """What the run itself needs to know at its end, as small files beside the rows."""
     folder = Path(plan.staging) / "notes" / name
     _ = (
@@ -220,7 +222,7 @@ def write_note(table: pl.DataFrame, folder: str) -> None:
     table.write_ipc(Path(folder) / f"{BlockStore.new_name()}.arrow")
 
 
-def read_notes(staging: Path, name: str, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+def read_notes(staging: Path, name: str, schema: dict[str, Any]) -> pl.DataFrame:
     """All small tables of a name."""
     files = sorted((staging / "notes" / name).glob("*.arrow"))
     tables = [pl.read_ipc(file) for file in files]

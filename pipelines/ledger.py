@@ -1,4 +1,4 @@
-"""The ledger: what became of every event read, so that none can be lost unseen (SPEC section 10)."""
+"""The ledger: what became of every event read, so that none is lost unseen (SPEC section 10)."""
 
 from collections import defaultdict
 from typing import Any

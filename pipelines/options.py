@@ -2,10 +2,14 @@
 
 import argparse
 import datetime as dt
+import re
 import time
 from pathlib import Path
+from typing import TypeAlias
 
 from transforms.decode_times import time_of_number, time_of_text
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 FILES = "files, folders or globs: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; local or gs://"
 BACKFILL_EXAMPLES = """examples:
@@ -30,7 +34,13 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _backfill(commands: argparse._SubParsersAction) -> None:
+def backfill_flags() -> set[str]:
+    """The options of `attribeam backfill`."""
+    backfill = _backfill(argparse.ArgumentParser().add_subparsers())
+    return set(re.findall(r"--[a-z-]+", backfill.format_usage()))
+
+
+def _backfill(commands: Commands) -> argparse.ArgumentParser:
     backfill = commands.add_parser(
         "backfill",
         help="attribute the calls in files of events and write a warehouse",
@@ -55,9 +65,10 @@ def _backfill(commands: argparse._SubParsersAction) -> None:
     add("--now", type=_moment, metavar="TIME", help="the moment that expiry goes by (the clock)")
     add("--shards", type=_positive, metavar="N", help="parts to cut each stage into (by size)")
     add("--json", action="store_true", help="print the run's report as JSON")
+    return backfill
 
 
-def _explain(commands: argparse._SubParsersAction) -> None:
+def _explain(commands: Commands) -> None:
     explain = commands.add_parser(
         "explain",
         help="say in words why a call was decided as it was",
@@ -72,7 +83,7 @@ def _explain(commands: argparse._SubParsersAction) -> None:
     explain.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _doctor(commands: argparse._SubParsersAction) -> None:
+def _doctor(commands: Commands) -> None:
     doctor = commands.add_parser(
         "doctor",
         help="check Python, versions, key, configuration, input and output",
@@ -81,7 +92,9 @@ def _doctor(commands: argparse._SubParsersAction) -> None:
         allow_abbrev=False,
     )
     doctor.add_argument("--config", type=Path, metavar="FILE", help="configuration to check")
-    doctor.add_argument("--pageviews", nargs="+", default=[], metavar="PATH", help="a sample is read")
+    doctor.add_argument(
+        "--pageviews", nargs="+", default=[], metavar="PATH", help="a sample is read"
+    )
     doctor.add_argument("--engagements", nargs="+", default=[], metavar="PATH")
     doctor.add_argument("--calls", nargs="+", default=[], metavar="PATH")
     doctor.add_argument("--output", metavar="DIR", help="folder to be written to")

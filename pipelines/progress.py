@@ -19,7 +19,7 @@ _all_bytes = 0
 
 def expect(size: int) -> None:
     """Sets the bytes that a run is going to decode, and starts again from none."""
-    global _all_bytes, _done_bytes  # noqa: PLW0603  one run at a time in a process
+    global _all_bytes, _done_bytes
     _all_bytes, _done_bytes = size, 0
 
 

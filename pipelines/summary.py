@@ -10,7 +10,8 @@ from rich.table import Table
 from pipelines.views import DATABASE
 
 BY_DECISION = """
-    SELECT status, reason, count(*) AS calls FROM conversions_latest GROUP BY ALL ORDER BY calls DESC
+    SELECT status, reason, count(*) AS calls
+    FROM conversions_latest GROUP BY ALL ORDER BY calls DESC, reason
 """
 
 

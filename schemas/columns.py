@@ -1,4 +1,4 @@
-"""The small language in which every output table is defined once (Arrow, BigQuery and documentation follow)."""
+"""The language in which every output table is defined once: Arrow, BigQuery, documents follow."""
 
 from dataclasses import dataclass
 

@@ -203,13 +203,20 @@ def _check_model(model: Model, where: str) -> None:
         value = getattr(model, key)
         if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < 1e9:
             raise ConfigError(f"{where}{key}: {value} must be a number of at least 0")
-    for key in ("call_probability", "known_caller_factor", "min_probability", "identity_probability"):
+    for key in (
+        "call_probability",
+        "known_caller_factor",
+        "min_probability",
+        "identity_probability",
+    ):
         if getattr(model, key) > 1:
             raise ConfigError(f"{where}{key}: must be at most 1")
     if not model.delay_means or len(model.delay_means) != len(model.delay_weights):
         raise ConfigError(f"{where}delay_means, delay_weights: must be lists of the same length")
     if min(model.delay_means) <= 0 or min(model.delay_weights) < 0:
-        raise ConfigError(f"{where}delay_means, delay_weights: means must be above 0, weights not below")
+        raise ConfigError(
+            f"{where}delay_means, delay_weights: means must be above 0, weights not below"
+        )
 
 
 def _check_region(region: str, where: str) -> None:
@@ -225,4 +232,3 @@ def _check_once(entries: Iterable[tuple[_Dated, list[str]]], region: str, where:
             if any(entry.overlaps(other) for other in seen.get(number or "", [])):
                 raise ConfigError(f"{where}: {number} stands in two entries at one time")
             seen.setdefault(number or "", []).append(entry)
-

@@ -1,4 +1,4 @@
-"""Input events: the fields of SPEC section 3 as data, and the tables that decoding turns them into."""
+"""Input events: the fields of SPEC section 3 as data, and the tables that they become."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Field:
     """One field of an input event.
 
     kind is what its value must be: text, time, number (a phone number), word (one of `words`),
-    texts (string or list of strings), phones (the same, of phone numbers), map (object name -> string),
-    truth (boolean), integer, outcome or quality (objects of known fields).
+    texts (string or list of strings), phones (the same, of phone numbers), map (object name ->
+    string), truth (boolean), integer, outcome or quality (objects of known fields).
     """
 
     name: str

@@ -4,14 +4,22 @@ from schemas.columns import Column, Table, day, integer, moment, number, pairs, 
 
 ACCOUNT = text("account", "The data controller whose data this is.", "REQUIRED")
 EMITTED_AT = moment("emitted_at", "When this row was written.", "REQUIRED")
-REVISION = integer("revision", "1 for the first row of this id, one more for each later row.", "REQUIRED")
+REVISION = integer(
+    "revision", "1 for the first row of this id, one more for each later row.", "REQUIRED"
+)
 IS_DELETED = truth("is_deleted", "True where late events merged this session away.", "REQUIRED")
 VISITOR_ID = text("visitor_id", "The tracker's id of the browser.")
-SESSION_ID = text("session_id", "The session: given by the tracker, else visitor id and start in epoch milliseconds.")
+SESSION_ID = text(
+    "session_id",
+    "The session: given by the tracker, else visitor id and start in epoch milliseconds.",
+)
 SESSION_START = moment("session_start", "The earliest event of the session.")
 
 SOURCE_COLUMNS = (
-    text("source", "Where the visit came from: utm_source, ad network, engine, network or referring domain."),
+    text(
+        "source",
+        "Where the visit came from: utm_source, ad network, engine, network or referring domain.",
+    ),
     text("medium", "How it came: cpc, organic, social, referral, (none) …"),
     text("campaign", "utm_campaign as written."),
 )
@@ -22,12 +30,21 @@ SESSION_COLUMNS = (
     text("landing_url", "URL of the entry without user info, fragment and private parameters."),
     text("referrer", "Referrer of the entry, cleaned like the landing URL; null without a host."),
     *SOURCE_COLUMNS,
-    text("keyword", "Search keyword: utm_term as written, else what the search engine sent, (not provided) where it hides it."),
+    text(
+        "keyword",
+        "Search keyword: utm_term as written, else what the search engine sent, (not provided) where it hides it.",
+    ),
     text("content", "utm_content as written."),
     CHANNEL,
-    text("source_rule", "The rule that gave the source: utm, click_id, search, social, ai, referral, direct or static_number."),
+    text(
+        "source_rule",
+        "The rule that gave the source: utm, click_id, search, social, ai, referral, direct or static_number.",
+    ),
     pairs("click_ids", "All click ids found in the landing URL."),
-    truth("is_bot", "True where the user agent is a robot's; false without a user agent; null without a session."),
+    truth(
+        "is_bot",
+        "True where the user agent is a robot's; false without a user agent; null without a session.",
+    ),
     text("device_type", "mobile, tablet, desktop, bot or other."),
     text("device", "Device family."),
     text("os", "Operating system family."),
@@ -50,7 +67,9 @@ CANDIDATES = Column(
         SESSION_ID,
         VISITOR_ID,
         number("probability", "Probability of this session (the published model)."),
-        moment("first_display", "First time this session showed the number, at or before the call."),
+        moment(
+            "first_display", "First time this session showed the number, at or before the call."
+        ),
         moment("last_display", "Last time this session showed the number, at or before the call."),
         integer("displays", "How often this session showed the number, at or before the call."),
         *SOURCE_COLUMNS,
@@ -71,7 +90,9 @@ CALL_COLUMNS = (
     moment("call_answer", "The call was picked up."),
     moment("call_end", "The call ended."),
     text("direction", "inbound or outbound.", "REQUIRED"),
-    text("call_status", "answered, missed, abandoned, busy, failed or voicemail; null where unknown."),
+    text(
+        "call_status", "answered, missed, abandoned, busy, failed or voicemail; null where unknown."
+    ),
     number("ring_seconds", "From ringing to answer, else to the end."),
     number("talk_seconds", "From answer to end."),
     number("duration_seconds", "From start to end."),
@@ -84,18 +105,30 @@ CALL_COLUMNS = (
     text("caller_key", "Keyed hash of the caller's number; null for a withheld caller."),
     text("caller_masked", "The caller's country code and last two digits."),
     text("caller_country", "The caller's country (ISO 3166)."),
-    text("tracking_number", "The number that was dialled (outbound: that the company called from)."),
+    text(
+        "tracking_number", "The number that was dialled (outbound: that the company called from)."
+    ),
     text("destination_number", "The number the call was forwarded to."),
-    integer("earlier_calls", "The caller's earlier inbound calls to the account within the lookback window."),
+    integer(
+        "earlier_calls",
+        "The caller's earlier inbound calls to the account within the lookback window.",
+    ),
     truth("is_first_call", "True where there was no earlier call; null for a withheld caller."),
 )
 DECISION_COLUMNS = (
     text("status", "attributed, ambiguous, unattributed or excluded.", "REQUIRED"),
-    text("method", "number_pool, returning_caller, declared, form_phone, callback, static_number or none.", "REQUIRED"),
+    text(
+        "method",
+        "number_pool, returning_caller, declared, form_phone, callback, static_number or none.",
+        "REQUIRED",
+    ),
     text("reason", "Why: the rule that decided.", "REQUIRED"),
     number("probability", "Probability of what was decided; null where no probability applies."),
     number("none_probability", "Probability that nobody on the site called."),
-    number("saved_probability", "Probability that the caller had kept the number; null where the caller had not called it before."),
+    number(
+        "saved_probability",
+        "Probability that the caller had kept the number; null where the caller had not called it before.",
+    ),
 )
 
 CONVERSIONS = Table(
@@ -105,7 +138,11 @@ CONVERSIONS = Table(
     ("source", "status", "tracking_number"),
     (
         ACCOUNT,
-        text("conversion_id", "First 32 hex digits of SHA-256 over account, a zero byte and call_id.", "REQUIRED"),
+        text(
+            "conversion_id",
+            "First 32 hex digits of SHA-256 over account, a zero byte and call_id.",
+            "REQUIRED",
+        ),
         text("call_id", "The switch's id of the call.", "REQUIRED"),
         REVISION,
         truth("is_superseded", "True where the call has moved to another day since.", "REQUIRED"),
@@ -141,7 +178,11 @@ SESSIONS = Table(
         integer("actions", "Engagements of kind action."),
         integer("clicks", "Engagements of kind click."),
         *SESSION_COLUMNS,
-        text("contact_keys", "Keyed hashes of the phones and addresses entered in the session.", "REPEATED"),
+        text(
+            "contact_keys",
+            "Keyed hashes of the phones and addresses entered in the session.",
+            "REPEATED",
+        ),
         RULE_SET,
         REVISION,
         EMITTED_AT,
@@ -226,7 +267,11 @@ DEAD_LETTERS = Table(
     ("code",),
     (
         text("account", "The account, where it could be read."),
-        text("dead_letter_id", "Deterministic: the same line of the same file gives the same id.", "REQUIRED"),
+        text(
+            "dead_letter_id",
+            "Deterministic: the same line of the same file gives the same id.",
+            "REQUIRED",
+        ),
         day("received_date", "The UTC day of arrival."),
         moment("received_at", "When it arrived.", "REQUIRED"),
         text("code", "Why it could not be used.", "REQUIRED"),

@@ -4,9 +4,10 @@ import io
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-import polars_hash  # noqa: F401  registers the hash expressions
+import polars_hash as plh
 import pyarrow as pa
 
 _INLINE, _FILE = b"i", b"f"
@@ -50,7 +51,7 @@ class BlockStore:
 
 def shard_of(keys: Sequence[str | pl.Expr], shards: int) -> pl.Expr:
     """The shard (0 … shards - 1) of a row, by a hash of its key columns that never changes."""
-    key = pl.concat_str(*keys, separator="\0", ignore_nulls=True)
+    key = plh.concat_str(*keys, separator="\0", ignore_nulls=True)
     return (key.nchash.xxhash64() % shards).cast(pl.UInt32)
 
 
@@ -70,7 +71,7 @@ def split_shards(
         yield int(shard), rows
 
 
-def gather(tables: Iterable[pl.DataFrame], schema: pl.Schema | dict[str, pl.DataType]) -> pl.DataFrame:
+def gather(tables: Iterable[pl.DataFrame], schema: Any) -> pl.DataFrame:
     """All rows of the tables as one; an empty table of the schema where there are none."""
     found = list(tables)
     return pl.concat(found, rechunk=True) if found else pl.DataFrame(schema=schema)

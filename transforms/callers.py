@@ -1,4 +1,4 @@
-"""What a caller had done before: earlier calls, forms, the call a number was kept from (SPEC 8, 9)."""
+"""What a caller had done before: earlier calls, forms, the origin of a kept number (SPEC 8, 9)."""
 
 import polars as pl
 

@@ -64,7 +64,9 @@ def _in_window(contacts: pl.DataFrame, calls: pl.DataFrame, window: pl.Expr) -> 
     """(account, call_id, showing, last_contact) for every contact in [start - window, start]."""
     by = ["account", "tracking_number"]
     places = contacts.select(*by, "time", "place")
-    asked = calls.select(*CALL, "tracking_number", "start", (pl.col("start") - window).alias("from"))
+    asked = calls.select(
+        *CALL, "tracking_number", "start", (pl.col("start") - window).alias("from")
+    )
     first = asked.sort("from").join_asof(
         places.unique([*by, "time"], keep="first").sort("time").rename({"place": "first"}),
         left_on="from",
@@ -106,7 +108,7 @@ def find_declared(showings: pl.DataFrame, calls: pl.DataFrame, config: Config) -
     latest = (
         declared.join(shown, on=by)
         .explode("time")
-        .filter((pl.col("time") <= pl.col("start")))
+        .filter(pl.col("time") <= pl.col("start"))
         .filter(pl.col("start") - pl.col("time") <= pl.col("window"))
         .sort(*CALL, "time", "visitor_id", descending=[False, False, True, False])
         .unique(CALL, keep="first", maintain_order=True)
@@ -134,7 +136,9 @@ def _with_showing(rows: pl.DataFrame, showings: pl.DataFrame) -> pl.DataFrame:
         [
             rows.select(*CALL, "last_contact"),
             spans.drop("row"),
-            shown.drop("display_times", "engaged_times", "last_contact", "tracking_number", "slice"),
+            shown.drop(
+                "display_times", "engaged_times", "last_contact", "tracking_number", "slice"
+            ),
         ],
         how="horizontal",
     )

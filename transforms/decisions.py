@@ -1,4 +1,4 @@
-"""Decisions: who made each call, one decision a call, the first rule that applies (SPEC section 9)."""
+"""Decisions: who made each call, by the first rule that applies (SPEC section 9)."""
 
 from typing import NamedTuple
 
@@ -128,7 +128,7 @@ def _prepare(calls: pl.DataFrame, plan: NumberPlan, config: Config) -> pl.DataFr
 
 
 def _best(calls: pl.DataFrame, candidates: pl.DataFrame, weight: str, prefix: str) -> pl.DataFrame:
-    """The likeliest candidate of each call that has one: PREFIX_fact, PREFIX_visitor_id, p_PREFIX."""
+    """The likeliest candidate of each call that has one: PREFIX_fact, _visitor_id, p_PREFIX."""
     if prefix == "unaided":
         calls = total_weights(calls.with_columns(w_saved=pl.lit(0.0)), candidates, weight)
     return (
@@ -161,12 +161,12 @@ def _form_sessions(forms: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFram
     )
 
 
-def _own_sessions(
-    calls: pl.DataFrame, declared: pl.DataFrame, forms: pl.DataFrame
-) -> pl.DataFrame:
+def _own_sessions(calls: pl.DataFrame, declared: pl.DataFrame, forms: pl.DataFrame) -> pl.DataFrame:
     """Each inbound call's own session: declared, else form, else likeliest and likely enough."""
     likely = calls.filter(rounded("p_unaided") >= pl.col("min_probability")).select(
-        *CALL, pl.col("unaided_fact").alias("fact"), pl.col("unaided_visitor_id").alias("visitor_id")
+        *CALL,
+        pl.col("unaided_fact").alias("fact"),
+        pl.col("unaided_visitor_id").alias("visitor_id"),
     )
     columns = [*CALL, "fact", "visitor_id"]
     inbound = calls.filter(pl.col("direction") == "inbound").select(CALL)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -34,7 +33,7 @@ from transforms.decode_event import (
     read_event,
 )
 from transforms.decode_json import JSON_WHITESPACE, Rejected, parse_object
-from transforms.decode_lines import split_lines
+from transforms.decode_lines import Lines, split_lines
 from transforms.decode_protect import Counts, count_accounts, protect
 from transforms.decode_rows import sent_table
 from transforms.decode_templates import RawRows, match_templates, merged
@@ -66,9 +65,16 @@ def decode_block(block: Block, settings: DecodeSettings) -> Decoded:
     Rows come in no particular order. Raises nothing for what the bytes are.
     """
     cuts = _cuts(block.data)
-    ranges = [block.data[start:end] for start, end in pairwise(cuts)] if len(cuts) > 2 else [block.data]
-    with ThreadPoolExecutor(len(ranges)) as threads:
-        parts = list(threads.map(lambda data: _decode_part(data, block.kind, settings), ranges))
+    with ThreadPoolExecutor(len(cuts)) as threads:
+        parts = list(
+            threads.map(
+                lambda start, end: _decode_part(
+                    split_lines(block.data, start, end), block.kind, settings
+                ),
+                cuts[:-1],
+                cuts[1:],
+            )
+        )
     tables = {
         kind: pl.concat([empty(kind), *(part.tables[kind] for part in parts if kind in part.tables)])
         for kind in FIELDS
@@ -98,9 +104,8 @@ def _cuts(data: bytes) -> list[int]:
     return sorted({0, *ends, len(data)})
 
 
-def _decode_part(data: bytes, kind: str | None, settings: DecodeSettings) -> _Part:
+def _decode_part(lines: Lines, kind: str | None, settings: DecodeSettings) -> _Part:
     """Decodes some lines: templates where lines repeat, else one by one, the doubtful exactly."""
-    lines = split_lines(data)
     part = _Part(len(lines))
     fitting, rest = match_templates(lines, kind)
     rest = _add_rows(part, fitting, rest, settings, is_plain=True)

@@ -40,16 +40,23 @@ def content_hashes(kind: str, rows: pl.DataFrame, is_plain: bool) -> pl.Series:
 def _value(column: pl.Series, is_plain: bool) -> tuple[pl.Series, str, str]:
     """The column's values in JSON, null where absent, and what is missing before and after them."""
     if isinstance(column.dtype, pl.List):
-        lengths = column.list.len()
-        is_map = isinstance(column.dtype.inner, pl.Struct)
-        if is_plain and not is_map and (lengths == 1).all(ignore_nulls=False):
-            return column.explode(), '["', '"]'
-        if is_plain and not is_map:
-            return column.list.join('","').set(lengths == 0, None), '["', '"]'
-        return json_text(column, is_map).set(lengths == 0, None), "", ""
+        return _list_value(column, is_plain)
     if column.dtype != pl.String:
         return column.cast(pl.String), "", ""
     return column if is_plain else escaped(column), '"', '"'
+
+
+def _list_value(column: pl.Series, is_plain: bool) -> tuple[pl.Series, str, str]:
+    """The same for lists and maps."""
+    lengths = column.list.len()
+    is_map = isinstance(column.dtype.inner, pl.Struct)  # type: ignore[attr-defined]
+    if not is_plain or lengths.max() != 1:
+        return json_text(column, is_map).set(lengths == 0, None), "", ""
+    item = column.list.first()
+    if is_map:
+        entry = item.struct.unnest()
+        return entry["name"] + '":"' + entry["value"], '{"', '"}'
+    return item, '["', '"]'
 
 
 def _joined(parts: list[str | pl.Expr]) -> list[str | pl.Expr]:

@@ -37,27 +37,29 @@ class Lines:
         return self.data[self.starts[place] : self.starts[place + 1]]
 
 
-def split_lines(data: bytes) -> Lines:
-    """The lines of some bytes; the last may lack its newline."""
-    content = np.frombuffer(data, np.uint8)
-    controls = _control_places(content)
+def split_lines(data: bytes, start: int, end: int) -> Lines:
+    """The lines of the bytes from start to end; the last may lack its newline."""
+    content = np.frombuffer(data, np.uint8)[:end]
+    controls = _control_places(content, start)
     is_newline = content[controls] == _NEWLINE
     ends = controls[is_newline] + 1
-    if len(data) and (not len(ends) or ends[-1] != len(data)):
-        ends = np.append(ends, len(data))
-    starts = np.concatenate((np.zeros(1, np.int64), ends))
+    if start < end and (not len(ends) or ends[-1] != end):
+        ends = np.append(ends, end)
+    starts = np.concatenate((np.array([start], np.int64), ends))
     plain = np.diff(starts) <= MAX_BYTES
     others = controls[~is_newline]
     plain[_lines_of(others[~_ends_line(content, others)], starts)] = False
-    if b"\\" in data:
-        plain[_lines_of(np.flatnonzero(content == ord("\\")), starts)] = False
+    if data.find(b"\\", start, end) >= 0:
+        escapes = np.flatnonzero(content[start:] == ord("\\")) + start
+        plain[_lines_of(escapes, starts)] = False
     return Lines(data, starts, _texts(data, starts), np.flatnonzero(plain))
 
 
-def _control_places(content: np.ndarray) -> np.ndarray:
+def _control_places(content: np.ndarray, begin: int) -> np.ndarray:
+    """Where control characters stand from some place on."""
     is_control = np.empty(_STEP, bool)
     places = [np.zeros(0, np.int64)]
-    for start in range(0, len(content), _STEP):
+    for start in range(begin, len(content), _STEP):
         part = content[start : start + _STEP]
         found = np.less(part, _FIRST_PRINTABLE, out=is_control[: len(part)])
         places.append(np.flatnonzero(found) + start)

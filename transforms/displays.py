@@ -21,9 +21,9 @@ def find_displays(visits: Visits) -> pl.DataFrame:
     several = lists.list.len().gather(pages["row"]) > 1
     if several.any():
         rows = pages.filter(several)
-        others = lists.gather(rows["row"]).list.slice(1).alias("tracking_number")
-        others = rows.with_columns(others).explode("tracking_number")
-        shown = pl.concat([shown, others.cast({"tracking_number": numbers})])
+        rest = lists.gather(rows["row"]).list.slice(1).alias("tracking_number")
+        others = rows.with_columns(rest).explode("tracking_number")
+        shown = pl.concat([shown, others.with_columns(pl.col("tracking_number").cast(numbers))])
         shown = shown.sort("session", "time", maintain_order=True)
     return shown.filter(pl.col("tracking_number").is_not_null()).drop("row")
 
@@ -115,7 +115,9 @@ def within_reach(showings: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
     slices = calls.select(*by, slice_of("start")).unique()
     return (
         pl.concat([reached, named])
-        .with_columns(pl.int_ranges(slice_of("first_display"), slice_of("until") + 1).alias("slice"))
+        .with_columns(
+            pl.int_ranges(slice_of("first_display"), slice_of("until") + 1).alias("slice")
+        )
         .explode("slice")
         .join(slices, on=[*by, "slice"], how="semi")
         .unique([*by, "session", "slice"])

@@ -1,7 +1,8 @@
-"""What the configuration says of each call's number: pool parameters, fixed sources (SPEC 8, 13)."""
+"""What the configuration says of each call's number: parameters, fixed sources (SPEC 8, 13)."""
 
 import datetime as dt
 from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -34,7 +35,9 @@ class NumberPlan:
                 index.setdefault(key or "", []).append(entry)
         return index
 
-    def find(self, account: str, number: str | None, day: dt.date) -> tuple[Model, StaticNumber | None]:
+    def find(
+        self, account: str, number: str | None, day: dt.date
+    ) -> tuple[Model, StaticNumber | None]:
         """The model parameters of the number on the day, and its fixed source if it has one."""
         settings = self.config.account(account)
         model: Model = settings
@@ -66,7 +69,7 @@ def with_models(calls: pl.DataFrame, plan: NumberPlan) -> pl.DataFrame:
     return joined.drop("day")
 
 
-_SCHEMA = {key: pl.Float64 for key in MODEL_KEYS} | {
+_SCHEMA: dict[str, Any] = dict.fromkeys(MODEL_KEYS, pl.Float64) | {
     "delay_means": pl.List(pl.Float64),
     "delay_weights": pl.List(pl.Float64),
     **dict.fromkeys(STATIC_FIELDS, pl.String),
@@ -87,7 +90,9 @@ def excluded_callers(config: Config, key: bytes) -> pl.DataFrame:
         for name, account in config.accounts.items()
         for number in _numbers(account)
     ]
-    return pl.DataFrame(rows, {"account": pl.String, "caller_key": pl.String}, orient="row").unique()
+    return pl.DataFrame(
+        rows, {"account": pl.String, "caller_key": pl.String}, orient="row"
+    ).unique()
 
 
 def _numbers(account: Account) -> set[str]:

@@ -6,11 +6,9 @@ from functools import lru_cache
 import phonenumbers
 
 WITHHELD_WORDS = frozenset(
-    "anonymous restricted private unknown unavailable withheld blocked".split()
+    ["anonymous", "restricted", "private", "unknown", "unavailable", "withheld", "blocked"]
 )
-WITHHELD_KEYPAD = frozenset(
-    "266696687 7378742833 2562533 8656696 86282452253".split()
-)
+WITHHELD_KEYPAD = frozenset(["266696687", "7378742833", "2562533", "8656696", "86282452253"])
 FEWEST_DIGITS = 3
 _SCHEME = re.compile(r"^(sip|tel):", re.IGNORECASE)
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")

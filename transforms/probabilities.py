@@ -14,7 +14,7 @@ DECIMALS = 9
 def delay_density(delay_seconds: pl.Expr, terms: int) -> pl.Expr:
     """h(d), a mixture of exponential densities of the delay from display to call, per second.
 
-    Reads the list columns delay_means (seconds) and delay_weights; terms: the longest list's length.
+    Reads the list columns delay_means (seconds) and delay_weights; terms: length of the longest.
     """
     density = pl.lit(0.0)
     for k in range(terms):

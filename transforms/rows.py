@@ -36,8 +36,9 @@ def conversion_rows(decided: pl.DataFrame, config: Config, emitted_at: int) -> p
         assume_answered=lambda account: account.assume_answered,
     )
     decided = _static_sources(decided).with_columns(
-        pl.coalesce("status_given", pl.when(pl.col("answer").is_not_null()).then(pl.lit("answered")))
-        .alias("call_status")
+        pl.coalesce(
+            "status_given", pl.when(pl.col("answer").is_not_null()).then(pl.lit("answered"))
+        ).alias("call_status")
     )
     return decided.with_columns(
         _conversion_id().alias("conversion_id"),
@@ -61,13 +62,19 @@ def conversion_rows(decided: pl.DataFrame, config: Config, emitted_at: int) -> p
         pl.col("candidates").list.eval(_candidate()),
         pl.col("touchpoints").list.eval(_touchpoint()),
         pl.lit(rule_set()).alias("rule_set"),
-    ).select(
-        utc(name) if name in _TIMES else pl.col(name) for name in CONVERSIONS.names
-    )
+    ).select(utc(name) if name in _TIMES else pl.col(name) for name in CONVERSIONS.names)
 
 
 _TIMES = frozenset(
-    "final_at emitted_at call_start call_ring call_answer call_end session_start".split()
+    [
+        "final_at",
+        "emitted_at",
+        "call_start",
+        "call_ring",
+        "call_answer",
+        "call_end",
+        "session_start",
+    ]
 )
 
 
@@ -99,10 +106,8 @@ def _static_sources(decided: pl.DataFrame) -> pl.DataFrame:
     """Fills the source columns of calls to a number that stands for one source."""
     is_static = pl.col("rule") == "static_number"
     static = {"source": "static_source", "medium": "static_medium", "campaign": "static_campaign"}
-    channels = classify_channels(
-        decided.select(**static, source_rule=pl.lit("static_number"))
-    )
-    filled = {
+    channels = classify_channels(decided.select(**static, source_rule=pl.lit("static_number")))
+    filled: dict[str, pl.Expr | pl.Series] = {
         "source": pl.col("static_source"),
         "medium": pl.col("static_medium"),
         "campaign": pl.col("static_campaign"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 import polars as pl
+from apache_beam.coders.typecoders import registry
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.blocks import BlockStore, gather, split_shards
@@ -32,13 +33,13 @@ class TableCoder(beam.coders.Coder):
 
     def estimate_size(self, value: pl.DataFrame) -> int:
         # Runners sample this; encoding a table only to measure it would be dear.
-        return value.estimated_size()
+        return int(value.estimated_size())
 
     def is_deterministic(self) -> bool:
         return False
 
 
-beam.coders.registry.register_coder(pl.DataFrame, TableCoder)
+registry.register_coder(pl.DataFrame, TableCoder)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class Route:
 
 
 @dataclass
-class KeyedStage(beam.PTransform):
+class KeyedStage(beam.PTransform[Any, Any]):
     """Brings all tables of a key together and lets a pure step decide.
 
     Takes a dict of collections of tables by name, gives the step's tables by the names of outputs.

@@ -1,4 +1,4 @@
-"""The keyed stages of the flow as pure steps: all tables of some keys in, tables out (SPEC section 2).
+"""The keyed stages of the flow as pure steps: all tables of some keys in, tables out (SPEC 2).
 
 Each step is the whole of one stage: a backfill gives it all its input at once. The steps hold
 configuration only, no data, so a worker can keep and pickle them.
@@ -6,6 +6,7 @@ configuration only, no data, so a worker can keep and pickle them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -112,9 +113,9 @@ def widest_window(account: Account) -> int:
 
 
 def _visit_counts(sent: pl.DataFrame, kept: pl.DataFrame, rank: int) -> pl.DataFrame:
-    accepted = int((kept["rank"] == rank).sum())
+    before, accepted = (int((visits["rank"] == rank).sum()) for visits in (sent, kept))
     kind = "pageview" if rank == PAGEVIEW else "engagement"
-    return count_rows(kind, accepted=accepted, duplicates=int((sent["rank"] == rank).sum()) - accepted)
+    return count_rows(kind, accepted=accepted, duplicates=before - accepted)
 
 
 def form_entries(visits: Visits, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -141,9 +142,7 @@ class CandidatesStep(Step):
             "candidates": find_candidates(showings, calls),
             "declared": find_declared(showings, calls, self.config),
         }
-        return {
-            name: rows.join(callers, on=["account", "call_id"]) for name, rows in found.items()
-        }
+        return {name: rows.join(callers, on=["account", "call_id"]) for name, rows in found.items()}
 
 
 @dataclass
@@ -166,14 +165,14 @@ class DecisionsStep(Step):
         return {"conversions": conversion_rows(decided, self.config, self.now)}
 
 
-def _core_schema(columns: Sequence[Column]) -> dict[str, pl.DataType]:
+def _core_schema(columns: Sequence[Column]) -> dict[str, Any]:
     """The columns' types inside the core, where a moment is a number of microseconds."""
     schema = pa.schema([column.arrow_field() for column in columns])
     types = dict(pl.DataFrame(schema.empty_table()).schema)
     return {name: _core_type(kind) for name, kind in types.items()}
 
 
-def _core_type(kind: pl.DataType) -> pl.DataType:
+def _core_type(kind: Any) -> Any:
     if isinstance(kind, pl.Datetime):
         return pl.Int64()
     if isinstance(kind, pl.List):

@@ -1,4 +1,4 @@
-"""Visits: pageviews and engagements in order, each once, each in its session (SPEC sections 3, 5)."""
+"""Visits: pageviews and engagements in order, each once, in their sessions (SPEC sections 3, 5)."""
 
 import polars as pl
 
