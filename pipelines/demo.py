@@ -18,7 +18,7 @@ from transforms.privacy import KEY_BYTES, KEY_FILE_VARIABLE
 KEY_NAME = "attribeam.key"
 CALLS = """
     SELECT strftime(call_start AT TIME ZONE 'UTC', '%d %H:%M') AS "day, UTC", account, reason,
-           round(probability, 2) AS p, source || ' / ' || medium AS "source / medium", campaign
+           round(probability, 2) AS p, source || '/' || medium AS "source/medium", campaign
     FROM conversions_latest WHERE status = 'attributed' ORDER BY call_start DESC LIMIT 15
 """
 SOURCES = """

@@ -32,18 +32,18 @@ SESSION_COLUMNS = (
     *SOURCE_COLUMNS,
     text(
         "keyword",
-        "Search keyword: utm_term as written, else what the search engine sent, (not provided) where it hides it.",
+        "utm_term as written, else what the search engine sent, (not provided) where it hides it.",
     ),
     text("content", "utm_content as written."),
     CHANNEL,
     text(
         "source_rule",
-        "The rule that gave the source: utm, click_id, search, social, ai, referral, direct or static_number.",
+        "What gave the source: utm, click_id, search, social, ai, referral, direct, static_number.",
     ),
     pairs("click_ids", "All click ids found in the landing URL."),
     truth(
         "is_bot",
-        "True where the user agent is a robot's; false without a user agent; null without a session.",
+        "True for a robot's user agent; false without a user agent; null without a session.",
     ),
     text("device_type", "mobile, tablet, desktop, bot or other."),
     text("device", "Device family."),
@@ -79,7 +79,7 @@ CANDIDATES = Column(
 TOUCHPOINTS = Column(
     "touchpoints",
     "RECORD",
-    "The visitor's sessions of the lookback window up to and including the attributed one, at most 20.",
+    "The visitor's sessions of the lookback window, the attributed one last, at most 20.",
     "REPEATED",
     (SESSION_ID, SESSION_START, *SOURCE_COLUMNS, CHANNEL),
 )
@@ -127,7 +127,7 @@ DECISION_COLUMNS = (
     number("none_probability", "Probability that nobody on the site called."),
     number(
         "saved_probability",
-        "Probability that the caller had kept the number; null where the caller had not called it before.",
+        "Probability that the caller had kept the number; null where it was not called before.",
     ),
 )
 
