@@ -12,7 +12,7 @@ import polars as pl
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines import progress
-from pipelines.graph import BEGINS, BackfillPlan, build, read_notes
+from pipelines.graph import INPUT_DAYS, BackfillPlan, build, read_notes
 from pipelines.ledger import imbalances, make_ledger
 from pipelines.warehouse import LocalWarehouse, Run
 from schemas.config import Config, load_config
@@ -30,6 +30,12 @@ from transforms.steps import COUNTS
 SHARD_BYTES = 256 << 20
 # How much events usually shrink by gzip, zstd or in Parquet.
 COMPRESSION = 6
+# The kinds of events whose days a run replaces, by table.
+VISITS = ["pageview", "engagement"]
+EVENTS_OF = {
+    "conversions": ["call"],
+    **dict.fromkeys(("sessions", "displays", "pageviews", "engagements"), VISITS),
+}
 
 
 class UsageError(ValueError):
@@ -139,33 +145,36 @@ def _check_counts(report: dict[str, Any], asked: Backfill) -> None:
 
 
 def _replaced(run: Run, asked: Backfill, config: Config, report: dict[str, Any]) -> pl.DataFrame:
-    """What the run replaces (table, account, day): the days it has rows for, and every day of a
-    range that has both ends. Adds warnings to the report. Raises UsageError on short history."""
+    """What the run replaces (table, account, day), with warnings added to the report.
+
+    Of each account: the days its input has events of, calls for conversions and visits for the
+    other tables, even where their rows have moved away; and every day of a range with both ends.
+    Raises UsageError on short history.
+    """
     keys = ["table", "account", "day"]
-    staged = run.staged().select(keys)
     existing = run.existing().select(keys).filter(pl.col("table") != DEAD_LETTERS.name)
-    begins = read_notes(run.staging, "begins", BEGINS).group_by("account").agg(pl.min("begins"))
-    covered = staged
+    input_days = read_notes(run.staging, "days", INPUT_DAYS)
+    begins = input_days.group_by("account").agg(pl.min("begins"))
+    days = Days(config, asked.now, asked.first, asked.end, asked.keep_expired)
+    tables = pl.DataFrame(list(EVENTS_OF.items()), schema=["table", "kind"], orient="row")
+    covered = tables.explode("kind").join(input_days, on="kind").select(keys)
     if asked.first is not None and asked.end is not None:
-        days = Days(config, asked.now, keep_expired=asked.keep_expired)
-        ours = existing.join(begins, on="account", how="semi").filter(
-            (pl.col("day") >= asked.first) & (pl.col("day") < asked.end)
-        )
-        alive = ours if asked.keep_expired else ours.filter(~days.expired(ours, pl.col("day")))
-        covered = pl.concat([staged, alive]).unique()
-    history = _check_history(covered, existing, begins, asked, config)
+        covered = pl.concat([covered, existing.join(begins, on="account", how="semi")])
+    written = days.written(covered.unique())
+    history = _check_history(written, existing, begins, asked, config)
     report["warnings"] = [*history, *_warnings(report)]
-    return covered
+    return written
 
 
 def _warnings(report: dict[str, Any]) -> list[str]:
     """What was left out and might be missed."""
     warnings = []
-    expired = report["conversions"]["expired"]
+    expired = {table: n["expired"] for table, n in report["rows"].items() if n["expired"]}
     erasures = report["ledger"]["erasure"]["accepted"]
     if expired:
+        rows = ", ".join(f"{count} {table}" for table, count in expired.items())
         warnings.append(
-            f"{expired} calls of days that have expired (retention_days) were not written; "
+            f"of days that have expired (retention_days) {rows} were not written; "
             "--keep-expired writes them"
         )
     if erasures:

@@ -41,7 +41,8 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     from transforms.privacy import KeyMissing
     from transforms.reading import InputError
 
-    logging.basicConfig(level=logging.ERROR)
+    # Beam logs a traceback of what is raised anyway, and what is raised is put into words below.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         check_beam_options(beam_options)
         asked = _asked(options, beam_options)

@@ -19,7 +19,7 @@ from transforms.days import Days, KeepDays
 from transforms.decode import Decoded, DecodeSettings, decode_block
 from transforms.displays import slice_of
 from transforms.reading import Split, read_split
-from transforms.rows import dead_letter_rows
+from transforms.rows import dead_letter_rows, utc_day
 from transforms.stages import KeepRows, KeyedStage, Route
 from transforms.steps import (
     CANDIDATES,
@@ -38,7 +38,7 @@ BY_CALLED = ("account", "tracking_number", slice_of("start"))
 BY_SHOWN = ("account", "tracking_number", "slice")
 BY_CALLER = ("account", pl.coalesce("caller_key", "call_id"))
 BY_ENTRY = ("account", "caller_key")
-DECODE_OUTPUTS = ("pageview", "engagement", "call", "dead_letters", "counts", "begins")
+DECODE_OUTPUTS = ("pageview", "engagement", "call", "dead_letters", "counts", "days")
 ROUTES = {
     "CallsStep": {"call": Route(BY_CALL, DECODED["call"])},
     "VisitorsStep": {
@@ -55,7 +55,7 @@ ROUTES = {
     },
 }
 
-BEGINS = {"account": pl.String, "begins": pl.Int64}
+INPUT_DAYS = {"kind": pl.String, "account": pl.String, "day": pl.Date, "begins": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Decode(beam.DoFn):
                 "call": decoded.calls,
                 "dead_letters": decoded.dead_letters,
                 "counts": decoded_counts(decoded),
-                "begins": pl.DataFrame(list(decoded.min_times.items()), BEGINS, orient="row"),
+                "days": decoded_days(decoded),
             }
             for name, table in tables.items():
                 if table.height:
@@ -113,6 +113,21 @@ def decoded_counts(decoded: Decoded) -> pl.DataFrame:
         ("erasure", "accepted", decoded.erasures.height),
     ]
     return pl.DataFrame(rows, schema=COUNTS, orient="row")
+
+
+def decoded_days(decoded: Decoded) -> pl.DataFrame:
+    """The days that a block has events of: kind, account, day, begins (earliest time, us)."""
+    times = {
+        "call": decoded.calls.select("account", time="start"),
+        "pageview": decoded.pageviews.select("account", "time"),
+        "engagement": decoded.engagements.select("account", "time"),
+    }
+    return pl.concat(
+        rows.group_by("account", utc_day("time").alias("day"))
+        .agg(pl.col("time").min().alias("begins"))
+        .select(pl.lit(kind).alias("kind"), "account", "day", "begins")
+        for kind, rows in times.items()
+    )
 
 
 @dataclass
@@ -162,6 +177,7 @@ def build(pipeline: beam.Pipeline, plan: BackfillPlan) -> None:
         VisitorsStep,
         (*rows, "showings", "entries", "counts"),
         broadcast={"calls": calls.calls},
+        detail=plan.detail,
     )
     found = {"calls": calls.calls, "showings": visitors.showings} | "Candidates" >> _stage(
         plan, CandidatesStep, ("candidates", "declared")
@@ -181,7 +197,7 @@ def build(pipeline: beam.Pipeline, plan: BackfillPlan) -> None:
     ]
     _write_dead_letters(events.dead_letters, plan)
     _write_notes(counts, plan, "counts")
-    _write_notes([events.begins], plan, "begins")
+    _write_notes([events.days], plan, "days")
 
 
 def _stage(

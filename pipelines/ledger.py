@@ -21,12 +21,9 @@ def make_ledger(counts: pl.DataFrame) -> dict[str, Any]:
     kinds = [*KINDS, *(["unknown"] if "unknown" in totals else [])]
     return {
         "ledger": {kind: {name: totals[kind][name] for name in ("read", *PARTS)} for kind in kinds},
-        "conversions": {
-            name: totals["conversions"][name] for name in ("written", "expired", "outside")
-        },
         "rows": {
             table: {name: totals[table][name] for name in ("written", "expired", "outside")}
-            for table in ("sessions", "displays")
+            for table in ("conversions", "sessions", "displays", "pageviews", "engagements")
         },
         "dead_letters": _named(totals, "dead_letter."),
         "dropped": {
@@ -56,7 +53,7 @@ def imbalances(report: dict[str, Any]) -> list[str]:
         if counts["read"] != sum(counts[name] for name in PARTS)
     ]
     accepted = report["ledger"]["call"]["accepted"]
-    decided = sum(report["conversions"].values())
+    decided = sum(report["rows"]["conversions"].values())
     if accepted != decided:
         wrong.append(f"conversions: {accepted} calls accepted, but {decided} decided")
     return wrong

@@ -20,7 +20,7 @@ def print_summary(report: dict[str, Any], folder: Path) -> None:
     console = Console()
     console.print(_ledger(report))
     console.print(query_table(folder, "Calls in the warehouse by decision", BY_DECISION))
-    written = report["conversions"]
+    written = report["rows"]["conversions"]
     console.print(
         f"{written['written']} conversions written, {written['expired']} of expired days and "
         f"{written['outside']} outside --from and --to left out; {report['seconds']} s"

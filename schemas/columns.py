@@ -34,7 +34,7 @@ class Column:
         return pa.list_(inner) if self.mode == "REPEATED" else inner
 
     def arrow_field(self) -> pa.Field:
-        """The Arrow field; nullable everywhere, because a local list may be null."""
+        """The Arrow field."""
         return pa.field(self.name, self.arrow_type())
 
     def bigquery(self) -> dict[str, object]:

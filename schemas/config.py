@@ -4,13 +4,15 @@ import datetime as dt
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import phonenumbers
 
 from transforms.numbers import normalise_number
 
+# No window, rate or mean of this size is meant.
+LARGEST = 1e9
 MODEL_KEYS = (
     "match_window_minutes",
     "call_probability",
@@ -65,6 +67,10 @@ class _Dated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
 
+    def __post_init__(self) -> None:
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError(f"valid_from {self.valid_from} must be before valid_to")
+
     def overlaps(self, other: "_Dated") -> bool:
         """True where some day belongs to both."""
         starts_before = other.valid_to is None or (self.valid_from or dt.date.min) < other.valid_to
@@ -82,7 +88,7 @@ class StaticNumber(_Dated, frozen=True, kw_only=True):
     """A number that stands for one source, such as one printed in a catalogue."""
 
     number: str | int
-    source: str
+    source: Annotated[str, msgspec.Meta(min_length=1)]
     medium: str = "(not set)"
     campaign: str | None = None
 
@@ -170,15 +176,22 @@ def _account(values: dict[str, Any], where: str) -> Account:
     for pool in account.pools:
         _check_model(account.pool_model(pool), f"{where}pools.{pool.name}.")
     _check_region(account.default_region, where)
-    statics = [(entry, [str(entry.number)]) for entry in account.static_numbers]
-    pools = [(pool, [str(n) for n in pool.numbers]) for pool in account.pools]
-    _check_once(statics, account.default_region, f"{where}static_numbers")
-    _check_once(pools, account.default_region, f"{where}pools")
-    for _, numbers in [*statics, *pools, (None, [str(n) for n in account.excluded_callers])]:
-        for raw in numbers:
-            if not any(char.isdigit() for char in raw):
-                raise ConfigError(f"{where}numbers: {raw!r} has no digits; write it as +4533123456")
+    region = account.default_region
+    _numbers(account.excluded_callers, region, f"{where}excluded_callers")
+    _check_once(
+        [(s, (s.number,)) for s in account.static_numbers], region, f"{where}static_numbers"
+    )
+    _check_once([(pool, pool.numbers) for pool in account.pools], region, f"{where}pools")
     return account
+
+
+def _numbers(written: Iterable[str | int], region: str, where: str) -> set[str]:
+    """The numbers in the form that events' numbers get. Raises ConfigError where one has none."""
+    numbers = {raw: normalise_number(str(raw), region) for raw in written}
+    for raw, number in numbers.items():
+        if number is None:
+            raise ConfigError(f"{where}: {raw!r} is no phone number; write it as +4533123456")
+    return {number for number in numbers.values() if number is not None}
 
 
 def _convert(values: dict[str, Any], kind: type, where: str) -> Any:
@@ -201,8 +214,10 @@ def _check_model(model: Model, where: str) -> None:
     """Refuses values for which the formulas of SPEC section 8 have no meaning."""
     for key in model.__struct_fields__:
         value = getattr(model, key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value < 1e9:
-            raise ConfigError(f"{where}{key}: {value} must be a number of at least 0")
+        values = value if isinstance(value, tuple) else (value,)
+        for number in values:
+            if isinstance(number, float | int) and not 0 <= number < LARGEST:
+                raise ConfigError(f"{where}{key}: {number} must be a number of at least 0")
     for key in (
         "call_probability",
         "known_caller_factor",
@@ -224,11 +239,13 @@ def _check_region(region: str, where: str) -> None:
         raise ConfigError(f"{where}default_region: {region!r} is no country code such as DK")
 
 
-def _check_once(entries: Iterable[tuple[_Dated, list[str]]], region: str, where: str) -> None:
+def _check_once(
+    entries: Iterable[tuple[_Dated, Iterable[str | int]]], region: str, where: str
+) -> None:
     """Refuses a number that two entries hold on one day (SPEC section 8)."""
     seen: dict[str, list[_Dated]] = {}
-    for entry, raw_numbers in entries:
-        for number in {normalise_number(raw, region) for raw in raw_numbers}:
-            if any(entry.overlaps(other) for other in seen.get(number or "", [])):
+    for entry, written in entries:
+        for number in _numbers(written, region, where):
+            if any(entry.overlaps(other) for other in seen.get(number, [])):
                 raise ConfigError(f"{where}: {number} stands in two entries at one time")
-            seen.setdefault(number or "", []).append(entry)
+            seen.setdefault(number, []).append(entry)

@@ -22,15 +22,10 @@ class Days:
     keep_expired: bool = False
 
     def keep(self, table: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """(rows to write, counts of rows expired, outside and written, by table)."""
+        """(rows to write, counts of rows written, expired and outside, by table)."""
         day = pl.col(TABLES[table].partition)
-        asked = pl.lit(True)
-        if self.first is not None:
-            asked &= day >= self.first
-        if self.end is not None:
-            asked &= day < self.end
-        inside = rows.filter(asked)
-        kept = inside if self.keep_expired else inside.filter(~self.expired(inside, day))
+        inside = rows.filter(self._asked(day))
+        kept = self._alive(inside, day)
         counts = count_rows(
             table,
             written=kept.height,
@@ -38,6 +33,17 @@ class Days:
             outside=rows.height - inside.height,
         )
         return kept, counts.filter(pl.col("count") > 0)
+
+    def written(self, days: pl.DataFrame) -> pl.DataFrame:
+        """Of days (account, day, …) those that the run may write."""
+        return self._alive(days.filter(self._asked(pl.col("day"))), pl.col("day"))
+
+    def _asked(self, day: pl.Expr) -> pl.Expr:
+        after = pl.lit(True) if self.first is None else day >= self.first
+        return after if self.end is None else after & (day < self.end)
+
+    def _alive(self, rows: pl.DataFrame, day: pl.Expr) -> pl.DataFrame:
+        return rows if self.keep_expired else rows.filter(~self.expired(rows, day))
 
     def expired(self, rows: pl.DataFrame, day: pl.Expr) -> pl.Series:
         """Whether each row's day partition has expired: `retention_days` after the day began."""

@@ -5,12 +5,13 @@ import polars_hash as plh
 
 from schemas.config import Config
 from schemas.rules import rule_set
-from schemas.tables import CONVERSIONS, DEAD_LETTERS, DISPLAYS, SESSIONS
+from schemas.tables import CONVERSIONS, DEAD_LETTERS, DISPLAYS, SESSION_COLUMNS, SESSIONS
 from transforms.channels import classify_channels
 from transforms.decisions import SHOWN
 from transforms.settings import MICROSECONDS, allowed_lateness, with_settings
 
-UTC = pl.Datetime("us", "UTC")
+# BigQuery has no null lists, so no row has one.
+REPEATED = [column.name for column in SESSION_COLUMNS if column.mode == "REPEATED"]
 
 
 def utc(*names: str) -> pl.Expr:
@@ -60,7 +61,8 @@ def conversion_rows(decided: pl.DataFrame, config: Config, emitted_at: int) -> p
         .otherwise("session_id")
         .alias("session_id"),
         pl.col("candidates").list.eval(_candidate()),
-        pl.col("touchpoints").list.eval(_touchpoint()),
+        pl.col("touchpoints").list.eval(_touchpoint()).fill_null([]),
+        pl.col(REPEATED).fill_null([]),
         pl.lit(rule_set()).alias("rule_set"),
     ).select(utc(name) if name in _TIMES else pl.col(name) for name in CONVERSIONS.names)
 
@@ -144,7 +146,9 @@ def session_rows(sessions: pl.DataFrame, emitted_at: int) -> pl.DataFrame:
     """Rows of `sessions`, revision 1, from transforms.sessions.sessionize's result."""
     times = ("session_start", "session_end", "emitted_at")
     return (
-        sessions.with_columns(utc_day("session_start").alias("session_date"))
+        sessions.with_columns(
+            pl.col(REPEATED).fill_null([]), utc_day("session_start").alias("session_date")
+        )
         .with_columns(*_first_revision(emitted_at))
         .with_columns(utc(*times))
         .select(SESSIONS.names)

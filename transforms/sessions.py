@@ -150,7 +150,7 @@ def touchpoints(sessions: pl.DataFrame, wanted: pl.Series, config: Config) -> pl
         coalesce=True,
         check_sortedness=False,
     )
-    # The session itself is among the last places; one more than the maximum leaves room for it.
+    # As many places as may be shown, and one more: the session itself may be among them.
     place = pl.int_ranges(pl.col("last_place") - MAX_TOUCHPOINTS, pl.col("last_place") + 1)
     reach = (
         windows.drop_nulls("last_place")
@@ -172,10 +172,14 @@ def touchpoints(sessions: pl.DataFrame, wanted: pl.Series, config: Config) -> pl
             & (pl.col("session_start") >= pl.col("until") - pl.col("lookback"))
         )
     )
-    itself = pl.col("touch") == pl.col("session")
+    others = (
+        reach.filter(pl.col("touch") != pl.col("session"))
+        .sort("session", "session_start", "session_id")
+        .select("session", *TOUCHPOINT_FIELDS)
+    )
+    itself = sessions.filter(~pl.col("is_bot")).join(asked, on="session", how="semi")
     lists = (
-        reach.with_columns(itself.alias("itself"))
-        .sort("session", "session_start", "itself", "session_id")
+        pl.concat([others, itself.select(others.columns)])
         .group_by("session", maintain_order=True)
         .agg(pl.struct(TOUCHPOINT_FIELDS).tail(MAX_TOUCHPOINTS).alias("touchpoints"))
     )

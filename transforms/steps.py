@@ -17,6 +17,7 @@ from schemas.tables import SESSION_COLUMNS, SESSION_ID, SESSION_START, TOUCHPOIN
 from transforms.calls import latest_calls
 from transforms.candidates import SESSION, find_candidates, find_declared
 from transforms.decisions import FACTS, Evidence, decide
+from transforms.detail import engagement_rows, pageview_rows
 from transforms.displays import (
     daily_displays,
     find_displays,
@@ -63,12 +64,15 @@ class CallsStep(Step):
         }
 
 
+@dataclass
 class VisitorsStep(Step):
     """By account and visitor: `pageview` and `engagement` events in.
 
     Out: `sessions` and `displays` (rows), `showings` (within reach of `calls`, with FACTS) and
-    `entries` (form entries with FACTS).
+    `entries` (form entries with FACTS); with `detail` also rows of `pageviews`, `engagements`.
     """
+
+    detail: bool = False
 
     def __call__(self, tables: Tables) -> Tables:
         pageviews, engagements = tables["pageview"], tables["engagement"]
@@ -85,7 +89,11 @@ class VisitorsStep(Step):
             touchpoints(sessions, wanted, self.config), on="session"
         )
         facts = facts.select("session", "account", *FACTS)
-        return {
+        detail = {}
+        if self.detail:
+            detail["pageviews"] = pageview_rows(visits, sessions, self.now)
+            detail["engagements"] = engagement_rows(visits, sessions, self.now)
+        return detail | {
             "sessions": session_rows(sessions, self.now),
             "displays": display_rows(daily_displays(showings), sessions, self.now),
             "showings": near.join(facts, on="session").drop("session"),

@@ -246,7 +246,7 @@ def apply_consent(event: Event, given: bool) -> None:
     """Without `analytics` dropped; without `marketing` no third party ids, no click ids."""
     if not given:
         return
-    purposes = event.get("consent", [])
+    purposes = [purpose.lower() for purpose in event.get("consent", [])]
     if "analytics" not in purposes:
         event.no_consent = True
     elif "marketing" not in purposes:

@@ -129,7 +129,7 @@ def read_consent(value: Any, region: str, drop: Drop) -> list[str]:
         if is_absent(item):
             continue
         try:
-            purposes.append(text(item).lower())
+            purposes.append(text(item))
         except MalformedError:
             drop()
     return purposes

@@ -158,7 +158,8 @@ def crowds(
     agents = st.sampled_from(AGENTS[3:] if draw(st.sampled_from([False] * 3 + [True])) else AGENTS)
     consent = draw(st.sampled_from([None, None, ["analytics"]]))
     for visitor in draw(st.lists(st.sampled_from([*VISITORS, "v4"]), min_size=1, max_size=4)):
-        who = {"account": account, "visitor_id": visitor, "session_id": given, "consent": consent}
+        mine = draw(st.sampled_from([given] * 4 + ["s1", "s2"]))
+        who = {"account": account, "visitor_id": visitor, "session_id": mine, "consent": consent}
         time = start + draw(st.sampled_from(EDGES[:6]))
         shown = {**who, "tracking_numbers": [number], "user_agent": draw(agents)}
         events.append(("pageview", draw(pageviews(**shown, time=time))))
@@ -170,7 +171,7 @@ def crowds(
             time += draw(st.sampled_from(EDGES + LONG_EDGES[:3]))
             numbers = draw(st.sampled_from([[number], [number], [], NUMBERS[:4]]))
             page = {**who, "tracking_numbers": numbers}
-            page["session_id"] = draw(st.sampled_from([given, given, "s2"]))
+            page["session_id"] = draw(st.sampled_from([mine, mine, "s2"]))
             events.append(("pageview", draw(pageviews(**page, time=time))))
             times.append(time)
             if draw(st.booleans()):
