@@ -107,7 +107,7 @@ class KeyedStage(beam.PTransform[Any, Any]):
         if self.shards < 1:
             raise ValueError(f"shards must be at least 1, not {self.shards}")
 
-    def expand(self, tables: dict[str, PCollection[pl.DataFrame]]) -> Any:
+    def expand(self, tables: Any) -> Any:
         sharded = tuple(
             table
             | f"Shard {name}"
