@@ -22,7 +22,7 @@ from transforms.days import Days
 from transforms.decode import DecodeSettings
 from transforms.models import excluded_callers
 from transforms.privacy import load_key
-from transforms.reading import Split, list_splits
+from transforms.reading import InputError, Split, list_splits
 from transforms.settings import DAY, with_settings
 from transforms.steps import COUNTS
 
@@ -30,6 +30,8 @@ from transforms.steps import COUNTS
 SHARD_BYTES = 256 << 20
 # How much events usually shrink by gzip, zstd or in Parquet.
 COMPRESSION = 6
+# A share of dead letters that is no sender's rare mistake any more.
+MANY_DEAD_LETTERS = 0.1
 # The kinds of events whose days a run replaces, by table.
 VISITS = ["pageview", "engagement"]
 EVENTS_OF = {
@@ -92,14 +94,24 @@ def run_backfill(asked: Backfill) -> dict[str, Any]:
 
 
 def find_splits(asked: Backfill) -> list[Split]:
-    """The input's parts; a file's kind is that of the flag that gave it."""
+    """The input's parts; a file's kind is that of the flag that gave it.
+
+    Raises InputError where a flag gives no file or empty files only.
+    """
     given = {
         "pageview": asked.pageviews,
         "engagement": asked.engagements,
         "call": asked.calls,
         "erasure": asked.erasures,
     }
-    return [split for kind, paths in given.items() if paths for split in list_splits(paths, kind)]
+    splits = {kind: list_splits(paths, kind) for kind, paths in given.items() if paths}
+    for kind, found in splits.items():
+        if not found:
+            raise InputError(
+                f"{', '.join(given[kind])}: empty; expected {kind} events, one JSON object a line; "
+                "give the files that hold them, or leave the option out"
+            )
+    return [split for found in splits.values() for split in found]
 
 
 def split_bytes(split: Split) -> int:
@@ -136,6 +148,12 @@ def _check_counts(report: dict[str, Any], asked: Backfill) -> None:
     wrong = imbalances(report)
     if wrong:
         raise RuntimeError("events were lost or doubled, please report this: " + "; ".join(wrong))
+    calls = report["rows"]["conversions"]
+    if (asked.first or asked.end) and not calls["written"] + calls["expired"]:
+        raise UsageError(
+            f"no calls from {asked.first or 'the beginning'} to {asked.end or 'the end'} "
+            f"({calls['outside']} calls lie outside); check --from and --to; nothing was written"
+        )
     dead = sum(report["dead_letters"].values())
     if asked.max_dead_letters is not None and dead > asked.max_dead_letters:
         raise TooManyDeadLetters(
@@ -178,7 +196,16 @@ def _warnings(report: dict[str, Any]) -> list[str]:
             "--keep-expired writes them"
         )
     if erasures:
-        warnings.append(f"{erasures} erasure requests were read; this version does not apply them")
+        warnings.append(f"erasure requests are not applied by this version; read: {erasures}")
+    dead, read = (
+        sum(counts[name] for counts in report["ledger"].values())
+        for name in ("dead_letters", "read")
+    )
+    if dead > MANY_DEAD_LETTERS * read:
+        warnings.append(
+            f"{dead} of {read} events could not be used: {report['dead_letters']}; "
+            "see the table dead_letters, and whether each option got the files meant for it"
+        )
     return warnings
 
 

@@ -8,8 +8,10 @@ import argparse
 import difflib
 import json
 import logging
+import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,7 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     from transforms.reading import InputError
 
     # Beam logs a traceback of what is raised anyway, and what is raised is put into words below.
+    logging.basicConfig(level=os.environ.get("ATTRIBEAM_LOG", "ERROR").upper())
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         check_beam_options(beam_options)
@@ -54,6 +57,8 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
         return _fail(error, FAILED)
     except pipeline.TooManyDeadLetters as error:
         return _fail(error, DEAD_LETTERS)
+    except Exception as error:
+        return _fail_unexpectedly(error)
     for warning in report["warnings"]:
         print(f"attribeam: warning: {warning}", file=sys.stderr)
     if options.json:
@@ -128,6 +133,20 @@ def explain(options: argparse.Namespace, _: Sequence[str]) -> int:
     except ExplainError as error:
         return _fail(error, FAILED)
     return 0
+
+
+def _fail_unexpectedly(error: Exception) -> int:
+    """Says where, not what: the words of an unknown error may hold somebody's values."""
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        raise error
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    print(
+        f"attribeam: error: unexpected {type(error).__name__} at {Path(where.filename).name}:"
+        f"{where.lineno}; the output is as it was. Please report this with the run's options; "
+        "ATTRIBEAM_LOG=DEBUG shows all, your data included",
+        file=sys.stderr,
+    )
+    return FAILED
 
 
 def _fail(error: Exception, code: int) -> int:

@@ -47,8 +47,8 @@ def main(folder: Path) -> None:
     console.print(query_table(warehouse, "The latest attributed calls", CALLS))
     console.print(query_table(warehouse, "Calls by source", SOURCES))
     print(f"""Next, why a call was decided as it was, and any query on the views:
-  export {KEY_FILE_VARIABLE}={folder / KEY_NAME}
-  .venv/bin/attribeam explain {_a_call(warehouse)} --output {warehouse}
+  .venv/bin/attribeam explain {_a_call(warehouse)} --output {warehouse} \\
+      --config {events / "attribeam.toml"}
   .venv/bin/python -c "import duckdb
 duckdb.connect('{warehouse / DATABASE}').sql('FROM pool_health').show()"
 {events / "truth.csv"} says which visit really made each call.""")

@@ -23,7 +23,8 @@ def print_summary(report: dict[str, Any], folder: Path) -> None:
     written = report["rows"]["conversions"]
     console.print(
         f"{written['written']} conversions written, {written['expired']} of expired days and "
-        f"{written['outside']} outside --from and --to left out; {report['seconds']} s"
+        f"{written['outside']} outside --from and --to left out; {report['seconds']} s",
+        soft_wrap=True,
     )
     console.print(f"Warehouse: {folder / DATABASE}", soft_wrap=True)
 
