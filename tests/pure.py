@@ -2,10 +2,12 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import polars as pl
 
 from pipelines.graph import ROUTES, decoded_counts
+from schemas.columns import Table
 from schemas.config import Config
 from schemas.tables import CONVERSIONS, DISPLAYS, SESSIONS
 from transforms.blocks import gather, split_shards
@@ -20,8 +22,9 @@ from transforms.steps import (
     VisitorsStep,
 )
 
-Inputs = list[tuple[str | None, list[bytes]]]
+Inputs = Sequence[tuple[str | None, list[bytes]]]
 Collections = dict[str, list[pl.DataFrame]]
+Counts = Counter[tuple[str, str]]
 
 
 def run_flow(
@@ -33,14 +36,15 @@ def run_flow(
     shards: int = 1,
     block_lines: int | None = None,
     shuffle: random.Random | None = None,
-) -> tuple[Tables, Counter[tuple[str, str]]]:
+) -> tuple[Tables, Counts]:
     """Rows of conversions, sessions and displays, and the counts by (kind, name).
 
-    shards, block_lines and shuffle change how the work is cut, which no row may show.
+    inputs: files, as the kind that a flag gives them and their lines. shards, block_lines and
+    shuffle change how the work is cut, which no row may show.
     """
     settings = DecodeSettings(config, key, now)
     events: Collections = {kind: [] for kind in ("pageview", "engagement", "call")}
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counts = Counter()
     for block in _blocks(inputs, block_lines, shuffle):
         decoded = decode_block(block, settings)
         events["pageview"].append(decoded.pageviews)
@@ -67,20 +71,21 @@ def run_flow(
     return {name: _rows(table, parts) for name, (table, parts) in rows.items()}, counts
 
 
-def _rows(table, parts):
+def _rows(table: Table, parts: list[pl.DataFrame]) -> pl.DataFrame:
     empty = pl.DataFrame(table.arrow_schema().empty_table())
     return gather(parts, empty.schema)
 
 
 def _blocks(inputs: Inputs, lines: int | None, shuffle: random.Random | None) -> list[Block]:
+    """The files' lines in blocks of so many lines, lines and blocks shuffled where asked."""
     blocks = []
     for number, (kind, content) in enumerate(inputs):
-        content = list(content)
+        ordered = list(content)
         if shuffle:
-            shuffle.shuffle(content)
-        size = lines or max(len(content), 1)
-        for start in range(0, len(content), size):
-            data = b"\n".join(content[start : start + size])
+            shuffle.shuffle(ordered)
+        size = lines or max(len(ordered), 1)
+        for start in range(0, len(ordered), size):
+            data = b"\n".join(ordered[start : start + size])
             blocks.append(Block(data, kind, f"file-{number}", start + 1))
     if shuffle:
         shuffle.shuffle(blocks)
@@ -100,14 +105,16 @@ def _stage(
     outputs: Collections = defaultdict(list)
     for found in parts.values():
         tables_of = found | (whole or {})
-        given = {name: gather(tables_of.get(name, []), route.schema) for name, route in routes.items()}
+        given = {
+            name: gather(tables_of.get(name, []), route.schema) for name, route in routes.items()
+        }
         for name, table in step(given).items():
             if table.height:
                 outputs[name].append(table)
     return outputs
 
 
-def _count(counts: Counter[tuple[str, str]], tables: list[pl.DataFrame]) -> None:
+def _count(counts: Counts, tables: list[pl.DataFrame]) -> None:
     for table in tables:
         for kind, name, count in table.iter_rows():
             counts[kind, name] += count

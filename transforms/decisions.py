@@ -16,7 +16,7 @@ from transforms.probabilities import (
     with_weights,
 )
 from transforms.sessions import SESSION_FIELDS
-from transforms.settings import form_window, lookback, with_settings
+from transforms.settings import divided, form_window, lookback, with_settings
 
 FACTS = ("visitor_id", "session_id", "session_start", *SESSION_FIELDS, "touchpoints")
 LIKELIEST = ("last_contact", "session_id", "visitor_id")
@@ -119,8 +119,8 @@ def _prepare(calls: pl.DataFrame, plan: NumberPlan, config: Config) -> pl.DataFr
     calls = with_settings(calls, config, lookback=lookback, form_window=form_window)
     inbound = pl.col("direction") == "inbound"
     calls = knows_number(count_earlier(calls))
-    w_none = pl.col("background_calls_per_day") / DAY_SECONDS
-    w_saved = pl.col("saved_number_calls_per_day") / DAY_SECONDS
+    w_none = divided(pl.col("background_calls_per_day"), DAY_SECONDS)
+    w_saved = divided(pl.col("saved_number_calls_per_day"), DAY_SECONDS)
     return calls.with_columns(
         pl.when(inbound).then(w_none).alias("w_none"),
         pl.when(inbound & pl.col("knows_number")).then(w_saved).alias("w_saved"),

@@ -5,7 +5,7 @@ import math
 import polars as pl
 
 from transforms.candidates import CALL
-from transforms.settings import MICROSECONDS
+from transforms.settings import MICROSECONDS, divided
 
 DAY_SECONDS = 86_400
 DECIMALS = 9
@@ -20,14 +20,14 @@ def delay_density(delay_seconds: pl.Expr, terms: int) -> pl.Expr:
     for k in range(terms):
         mean = pl.col("delay_means").list.get(k, null_on_oob=True)
         weight = pl.col("delay_weights").list.get(k, null_on_oob=True)
-        density += (weight / mean * (-delay_seconds / mean).exp()).fill_null(0.0)
+        density += (divided(weight, mean) * divided(-delay_seconds, mean).exp()).fill_null(0.0)
     return density
 
 
 def with_weights(candidates: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
     """Adds `weight` (w_i, per second) to candidates, from the parameters of their calls."""
     parameters = calls.select(*CALL, "start", "call_probability", "delay_means", "delay_weights")
-    delay_seconds = (pl.col("start") - pl.col("last_contact")) / MICROSECONDS
+    delay_seconds = divided(pl.col("start") - pl.col("last_contact"), MICROSECONDS)
     density = delay_density(delay_seconds, _longest(calls["delay_means"]))
     return (
         candidates.join(parameters, on=CALL, maintain_order="left")
@@ -58,7 +58,7 @@ def total_weights(calls: pl.DataFrame, candidates: pl.DataFrame, weight: str) ->
 
 def share(weight: str, otherwise: float) -> pl.Expr:
     """A hypothesis' probability: its weight over the total; `otherwise` where all are zero."""
-    whole = pl.col(weight) / pl.col("total")
+    whole = divided(pl.col(weight), pl.col("total"))
     return pl.when(pl.col("total") > 0).then(whole).otherwise(otherwise * (pl.col(weight) * 0 + 1))
 
 

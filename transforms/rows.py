@@ -8,7 +8,7 @@ from schemas.rules import rule_set
 from schemas.tables import CONVERSIONS, DEAD_LETTERS, DISPLAYS, SESSION_COLUMNS, SESSIONS
 from transforms.channels import classify_channels
 from transforms.decisions import SHOWN
-from transforms.settings import MICROSECONDS, allowed_lateness, with_settings
+from transforms.settings import MICROSECONDS, allowed_lateness, divided, with_settings
 
 # BigQuery has no null lists, so no row has one.
 REPEATED = [column.name for column in SESSION_COLUMNS if column.mode == "REPEATED"]
@@ -87,7 +87,7 @@ def _conversion_id() -> pl.Expr:
 
 
 def _seconds(microseconds: pl.Expr) -> pl.Expr:
-    return microseconds / MICROSECONDS
+    return divided(microseconds, MICROSECONDS)
 
 
 def _is_qualified() -> pl.Expr:

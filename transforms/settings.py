@@ -24,6 +24,15 @@ def with_settings(
     return rows.join(pl.DataFrame(columns), on="account", how="left", maintain_order="left")
 
 
+def divided(value: pl.Expr, divisor: pl.Expr | float) -> pl.Expr:
+    """value / divisor, to the last bit the same however many rows there are.
+
+    By a constant polars multiplies with its inverse, but not in a single row, and a column whose
+    values are all one may be kept as a constant. So the divisor is made a column for certain.
+    """
+    return value / (pl.int_range(pl.len()) * 0 + divisor)
+
+
 def session_gap(account: Account) -> int:
     """`session_gap_minutes` in microseconds."""
     return round(account.session_gap_minutes * MINUTE)
