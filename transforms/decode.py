@@ -4,7 +4,6 @@ Three ways give the same rows: lines that fit a template are split at their quot
 by a strict typed parser, and what is left, being doubtful, is read exactly, one value at a time.
 """
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,11 +31,11 @@ from transforms.decode_event import (
     known_time,
     read_event,
 )
-from transforms.decode_json import JSON_WHITESPACE, Rejected, parse_object
+from transforms.decode_fitting import RawRows, match_templates, merged
+from transforms.decode_json import JSON_WHITESPACE, RejectedError, parse_object
 from transforms.decode_lines import Lines, split_lines
 from transforms.decode_protect import Counts, count_accounts, protect
 from transforms.decode_rows import sent_table
-from transforms.decode_templates import RawRows, match_templates, merged
 from transforms.decode_typed import typed_rows
 
 __all__ = ["Block", "DecodeSettings", "Decoded", "decode_block", "message_block"]
@@ -76,7 +75,7 @@ def decode_block(block: Block, settings: DecodeSettings) -> Decoded:
             )
         )
     tables = {
-        kind: pl.concat([empty(kind), *(part.tables[kind] for part in parts if kind in part.tables)])
+        kind: pl.concat([part.tables.get(kind, empty(kind)) for part in parts] or [empty(kind)])
         for kind in FIELDS
     }
     counts = Counts()
@@ -99,7 +98,7 @@ def decode_block(block: Block, settings: DecodeSettings) -> Decoded:
 
 def _cuts(data: bytes) -> list[int]:
     """Where the parts of the data begin and end, each of whole lines: one for each processor."""
-    number = max(1, min(os.cpu_count() or 1, len(data) // _SMALLEST_PART))
+    number = max(1, min(pl.thread_pool_size(), len(data) // _SMALLEST_PART))
     ends = {data.rfind(b"\n", 0, len(data) * part // number) + 1 for part in range(1, number)}
     return sorted({0, *ends, len(data)})
 
@@ -108,10 +107,10 @@ def _decode_part(lines: Lines, kind: str | None, settings: DecodeSettings) -> _P
     """Decodes some lines: templates where lines repeat, else one by one, the doubtful exactly."""
     part = _Part(len(lines))
     fitting, rest = match_templates(lines, kind)
-    rest = _add_rows(part, fitting, rest, settings, is_plain=True)
+    rest = _add_rows(part, fitting, rest, settings)
     if len(rest) >= _FEWEST_TYPED:
         typed, rest = typed_rows(lines, rest, kind)
-        rest = _add_rows(part, typed, rest, settings, is_plain=False)
+        rest = _add_rows(part, typed, rest, settings)
     _add_exactly(part, ((place, lines.line(place)) for place in rest.tolist()), kind, settings)
     for name, tables in part.sent.items():
         if tables:
@@ -123,11 +122,11 @@ def _decode_part(lines: Lines, kind: str | None, settings: DecodeSettings) -> _P
 
 
 def _add_rows(
-    part: _Part, raw: list[RawRows], rest: np.ndarray, settings: DecodeSettings, is_plain: bool
+    part: _Part, raw: list[RawRows], rest: np.ndarray, settings: DecodeSettings
 ) -> np.ndarray:
     """Adds rows to the part's tables; gives the places that are left, with those in doubt."""
     for rows in merged(raw):
-        sent, doubtful = sent_columns(rows, settings, is_plain)
+        sent, doubtful = sent_columns(rows, settings)
         part.sent[rows.kind].append(sent)
         rest = np.concatenate((rest, doubtful))
     return rest
@@ -166,7 +165,7 @@ def _read_line(letter: DeadLetter, settings: DecodeSettings) -> Event | None:
         sent = parse_object(letter.payload)
         kind = event_kind(sent, letter.kind)
         return read_event(kind, sent, settings.region, settings.now_us + AHEAD)
-    except Rejected as rejected:
+    except RejectedError as rejected:
         letter.code, letter.field = rejected.code, rejected.field
         letter.account = known_account(sent)
         if kind is not None:

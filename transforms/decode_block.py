@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -76,7 +77,8 @@ class Decoded:
 
 def empty(kind: str) -> pl.DataFrame:
     """No events of a kind."""
-    return pl.DataFrame(schema=DECODED[kind])
+    schema: Any = DECODED[kind]
+    return pl.DataFrame(schema=schema)
 
 
 def message_block(messages: list[tuple[str, bytes]], origin: str) -> Block:

@@ -14,8 +14,8 @@ from schemas.events import FIELDS, Field
 from transforms.decode_block import DecodeSettings
 from transforms.decode_canonical import content_hashes
 from transforms.decode_event import AHEAD
+from transforms.decode_fitting import RawRows
 from transforms.decode_rows import MADE_OF, SENT
-from transforms.decode_templates import RawRows
 from transforms.decode_time_columns import times_of_texts
 from transforms.numbers import is_withheld, normalise_number
 from transforms.privacy import ip_prefix
@@ -38,13 +38,8 @@ class _Rows:
     doubts: list[pl.Series] = field(default_factory=list)
 
 
-def sent_columns(
-    raw: RawRows, settings: DecodeSettings, is_plain: bool
-) -> tuple[pl.DataFrame, np.ndarray]:
-    """A table of schema SENT, and the places of the rows that are not in it.
-
-    is_plain: no text holds a quote, a backslash or a control character.
-    """
+def sent_columns(raw: RawRows, settings: DecodeSettings) -> tuple[pl.DataFrame, np.ndarray]:
+    """A table of schema SENT, and the places of the rows that are not in it."""
     rows = _Rows(raw.columns, settings)
     for field_ in FIELDS[raw.kind]:
         if field_.name in raw.columns.columns:
@@ -54,7 +49,7 @@ def sent_columns(
     _doubt_order(rows)
     clear = ~pl.select(pl.any_horizontal(rows.doubts).fill_null(False)).to_series()
     values, made = _filtered(rows.values, clear), _filtered(rows.made, clear)
-    hashes = content_hashes(raw.kind, pl.DataFrame(values), is_plain)
+    hashes = content_hashes(raw.kind, pl.DataFrame(values), raw.is_plain)
     sent = _as_sent(raw.kind, values | made | {"hash": hashes})
     return sent, raw.places[~clear.to_numpy()]
 
@@ -69,7 +64,9 @@ def _as_sent(kind: str, columns: Columns) -> pl.DataFrame:
     """The columns in the order and with the types of SENT, nulls for those that no row has."""
     height = len(columns["hash"])
     sent = {
-        name: columns[name] if name in columns else pl.Series([None], dtype=type_).new_from_index(0, height)
+        name: columns[name]
+        if name in columns
+        else pl.Series([None], dtype=type_).new_from_index(0, height)
         for name, type_ in SENT[kind].items()
     }
     defaults = [pl.col(name).fill_null(_DEFAULTS[name]) for name in _DEFAULTS if name in sent]
@@ -143,9 +140,7 @@ def normalised(written: pl.Series, accounts: pl.Series, settings: DecodeSettings
     numbers = written.clone()  # scatter changes its series
     for name in set(regions.values()):
         places = (region == name).arg_true()
-        numbers = numbers.scatter(
-            places, _by_value(written.gather(places), _normaliser(name))
-        )
+        numbers = numbers.scatter(places, _by_value(written.gather(places), _normaliser(name)))
     return numbers
 
 
@@ -184,7 +179,7 @@ def _regrouped(items: pl.Series, rows: pl.Series, lists: pl.Series) -> pl.Series
         .group_by("row", maintain_order=True)
         .agg(pl.col("item").unique(maintain_order=True))
     )
-    places = pl.DataFrame({"row": pl.int_range(len(lists), dtype=rows.dtype, eager=True)})
+    places = pl.DataFrame({"row": pl.Series(range(len(lists)), dtype=rows.dtype)})
     return places.join(grouped, on="row", how="left", maintain_order="left")["item"]
 
 

@@ -39,21 +39,22 @@ def dead_letter_table(
     first = block.first_line
     if first is None and block.message_ids is None:
         first = lines_before(block.origin, block.offset) + 1
-    rows = [_row(letter, block, first, settings) for letter in dead]
+    messages = block.message_ids or ()
+    begins = {id_: place for place, id_ in reversed(tuple(enumerate(messages)))}
+    rows = []
+    for letter in dead:
+        message = messages[letter.place] if messages else None
+        place = letter.place + (first or 1) if message is None else letter.place - begins[message]
+        rows.append(_row(letter, block.origin, message, place, settings))
     return pl.DataFrame(rows, schema=DEAD_LETTERS, orient="row")
 
 
 def _row(
-    letter: DeadLetter, block: Block, first: int | None, settings: DecodeSettings
+    letter: DeadLetter, origin: str, message: str | None, place: int, settings: DecodeSettings
 ) -> dict[str, object]:
+    """place: the line of the file, or the line of the message, from 0."""
     payload = encrypt_payload(letter.payload[:MAX_BYTES], settings.key)
-    line, message = None, None
-    if block.message_ids is not None:
-        message = block.message_ids[letter.place]
-        place = letter.place - block.message_ids.index(message)
-    else:
-        place = line = (first or 1) + letter.place
-    parts = (block.origin, message or "", str(place))
+    parts = (origin, message or "", str(place))
     return {
         "account": letter.account,
         "dead_letter_id": content_id(*(part.encode() for part in parts), payload),
@@ -62,8 +63,8 @@ def _row(
         "field": letter.field,
         "event_type": letter.kind,
         "event_time": letter.time,
-        "origin": block.origin,
-        "line": line,
+        "origin": origin,
+        "line": place if message is None else None,
         "message_id": message,
         "payload": payload,
     }

@@ -15,6 +15,9 @@ _HIDDEN = {
     "\\t": "\x07",
     "\\u": "\x08",
 }
+# What may mean nothing: a code that is half a character, or a backslash before no escape.
+_ALL = [*_HIDDEN.values(), "\\"]
+DOUBTFUL_ESCAPES = [_HIDDEN["\\u"], "\\"]
 _SHOWN = str.maketrans({hidden: escape for escape, hidden in _HIDDEN.items()})
 
 
@@ -29,7 +32,7 @@ def hide_escapes(lines: pl.Series) -> pl.Series:
 
 def show_escapes(texts: pl.Series) -> pl.Series:
     """What strings with hidden escapes mean; null where it is no text."""
-    places = texts.str.contains_any([*_HIDDEN.values(), "\\"]).arg_true()
+    places = texts.str.contains_any(_ALL).arg_true()
     if places.is_empty():
         return texts
     found = texts.gather(places)

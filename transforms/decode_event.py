@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from schemas.events import FIELDS, Field
-from transforms.decode_json import Number, Rejected, canonical_json, trim
+from transforms.decode_json import Number, RejectedError, canonical_json, trim
 from transforms.decode_times import SECOND, time_of_number, time_of_text
 from transforms.numbers import is_withheld, normalise_number
 from transforms.privacy import ip_prefix
@@ -50,7 +50,7 @@ class Event:
         return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A value that cannot be used; `code` is the dead letter's where the field is required."""
 
     def __init__(self, code: str = "bad_type") -> None:
@@ -68,12 +68,12 @@ class Reading:
 
 
 def event_kind(sent: dict[str, Any], file_kind: str | None) -> str:
-    """The type that the event says, in any case, else its file's. Rejected: unknown_type."""
+    """The type that the event says, in any case, else its file's. RejectedError: unknown_type."""
     said = sent.get("type")
     word = trim(said).lower() if isinstance(said, str) else said
     kind = file_kind if is_absent(said) else word
     if not isinstance(kind, str) or kind not in FIELDS:
-        raise Rejected("unknown_type", "type")
+        raise RejectedError("unknown_type", "type")
     return kind
 
 
@@ -82,22 +82,22 @@ def read_event(
 ) -> Event:
     """The event of an object. `latest` is the last time that is not too far ahead (microseconds).
 
-    Raises Rejected with the first code that applies, of one code with the first field.
+    Raises RejectedError with the first code that applies, of one code with the first field.
     """
     account = known_account(sent)
     region = region_of(account) if account else ""
     event = Event(kind, {}, [])
-    problems: list[Rejected] = []
+    problems: list[RejectedError] = []
     for field in FIELDS[kind]:
         try:
             _read_field(event, field, sent.get(field.name), region)
-        except Malformed as malformed:
-            problems.append(Rejected(malformed.code, field.name))
+        except MalformedError as malformed:
+            problems.append(RejectedError(malformed.code, field.name))
     if kind == "erasure" and not any(name in event.values for name in ERASURE_SUBJECTS):
-        problems.append(Rejected("missing_field", ERASURE_SUBJECTS[0]))
+        problems.append(RejectedError("missing_field", ERASURE_SUBJECTS[0]))
     time_field = TIME_FIELD[kind]
     if latest is not None and event.values.get(time_field, latest) > latest:
-        problems.append(Rejected("bad_time", time_field))
+        problems.append(RejectedError("bad_time", time_field))
     if problems:
         raise min(problems, key=lambda problem: CODES.index(problem.code))
     if kind == "call":
@@ -110,7 +110,7 @@ def known_account(sent: dict[str, Any]) -> str | None:
     """The account of an object, None where it cannot be read."""
     try:
         return None if is_absent(sent.get("account")) else _text(sent["account"])
-    except Malformed:
+    except MalformedError:
         return None
 
 
@@ -118,20 +118,20 @@ def known_time(kind: str, sent: dict[str, Any]) -> int | None:
     """The time of an object of this kind, None where it cannot be read (microseconds)."""
     try:
         return _time(sent.get(TIME_FIELD[kind]))
-    except Malformed:
+    except MalformedError:
         return None
 
 
 def _read_field(event: Event, field: Field, sent: Any, region: str) -> None:
-    """Notes the field's value. Malformed only where it is required."""
+    """Notes the field's value. MalformedError only where it is required."""
     if is_absent(sent):
         if field.required:
-            raise Malformed("missing_field")
+            raise MalformedError("missing_field")
         return
     reading = Reading(field.words, region, lambda: event.dropped.append(field.name))
     try:
         value = _READERS.get(field.name, _READERS[field.kind])(sent, reading)
-    except Malformed:
+    except MalformedError:
         if field.required:
             raise
         reading.drop()
@@ -144,7 +144,7 @@ def _order_call_times(event: Event) -> None:
     """Of ring > answer the ring is dropped, then of answer > end the answer."""
     values = event.values
     if values.get("end", values["start"]) < values["start"]:
-        raise Rejected("end_before_start", "end")
+        raise RejectedError("end_before_start", "end")
     for earlier, later in (("ring", "answer"), ("answer", "end")):
         if earlier in values and later in values and values[earlier] > values[later]:
             del values[earlier]
@@ -161,7 +161,7 @@ def _text(value: Any) -> str:
         return trim(value)
     if isinstance(value, Number) and value.is_integer:
         return value.text
-    raise Malformed
+    raise MalformedError
 
 
 def _time(value: Any) -> int:
@@ -170,9 +170,9 @@ def _time(value: Any) -> int:
     elif isinstance(value, str):
         time = time_of_text(trim(value))
     else:
-        raise Malformed
+        raise MalformedError
     if time is None:
-        raise Malformed("bad_time")
+        raise MalformedError("bad_time")
     return time
 
 
@@ -180,7 +180,7 @@ def _number(value: Any, reading: Reading) -> str:
     """A phone number as written; it must be usable."""
     written = _text(value)
     if normalise_number(written, reading.region) is None:
-        raise Malformed("bad_number")
+        raise MalformedError("bad_number")
     return written
 
 
@@ -193,14 +193,14 @@ def _caller(value: Any, reading: Reading) -> str:
 def _address(value: Any, _: Reading) -> str:
     written = _text(value)
     if ip_prefix(written) is None:
-        raise Malformed
+        raise MalformedError
     return written
 
 
 def _word(value: Any, reading: Reading) -> str:
     word = _text(value).lower()
     if word not in reading.words:
-        raise Malformed
+        raise MalformedError
     return word
 
 
@@ -212,7 +212,7 @@ def _items(value: Any, read: Callable[[Any], str], drop: Callable[[], None]) -> 
         try:
             if not is_absent(item):
                 usable.append(read(item))
-        except Malformed:
+        except MalformedError:
             drop()
     return usable
 
@@ -227,32 +227,32 @@ def _phones(value: Any, reading: Reading) -> list[str]:
 
 def _map(value: Any, reading: Reading) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Malformed
+        raise MalformedError
     pairs = {}
     for name, item in value.items():
         try:
             if trim(name) and not is_absent(item):
                 pairs[trim(name)] = _text(item)
-        except Malformed:
+        except MalformedError:
             reading.drop()
     return pairs
 
 
 def _truth(value: Any, _: Reading) -> bool:
     if not isinstance(value, bool):
-        raise Malformed
+        raise MalformedError
     return value
 
 
 def _integer(value: Any, _: Reading) -> Number:
     if not isinstance(value, Number) or not value.is_integer:
-        raise Malformed
+        raise MalformedError
     return value
 
 
 def _amount(value: Any, _: Reading) -> Number:
     if not isinstance(value, Number) or not isfinite(float(value.text)):
-        raise Malformed
+        raise MalformedError
     return value
 
 
@@ -261,13 +261,13 @@ def _record(kinds: dict[str, str]) -> Callable[[Any, Reading], dict[str, Any]]:
 
     def read(value: Any, reading: Reading) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Malformed
+            raise MalformedError
         record = {}
         for name, kind in kinds.items():
             try:
                 if not is_absent(value.get(name)):
                     record[name] = _READERS[kind](value[name], reading)
-            except Malformed:
+            except MalformedError:
                 reading.drop()
         return {name: item for name, item in record.items() if item != []}
 

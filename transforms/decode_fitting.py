@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from schemas.events import FIELDS
-from transforms.decode_escapes import hide_escapes, show_escapes
+from transforms.decode_escapes import DOUBTFUL_ESCAPES, hide_escapes, show_escapes
 from transforms.decode_json import RejectedError
 from transforms.decode_lines import Lines
 from transforms.decode_templates import INTEGER, NoTemplateError, Shape, Template, learn
@@ -57,7 +57,7 @@ def match_templates(lines: Lines, file_kind: str | None) -> tuple[list[RawRows],
     found: list[RawRows] = []
     is_open = np.ones(len(lines), bool)
     for places, is_plain in ((lines.plain, True), (lines.escaped, False)):
-        if lines.texts is None or len(places) < _FEWEST_LINES:
+        if len(places) < _FEWEST_LINES:
             continue
         texts = lines.texts if len(places) == len(lines) else lines.texts.gather(places)
         pieces = _Pieces(texts if is_plain else hide_escapes(texts), is_plain)
@@ -103,35 +103,94 @@ class _Pieces:
             fits, columns = self._fit(template, self.firsts[rows])
             failures += bool(fits.sum() < _FEWEST_FITTING * len(rows))
             yield template.kind, rows[fits], columns
-            # The line itself may not fit, if one of its texts is no text.
-            rows = rows[1:] if not fits[0] else rows
-            rows = rows[~fits[-len(rows) :]]
+            # The line it was learnt from may itself not fit: an escape of its can mean nothing.
+            rows = rows[1:][~fits[1:]]
 
     def _fit(self, template: Template, firsts: np.ndarray) -> tuple[np.ndarray, pl.DataFrame]:
         """Which lines, given by the place of their first piece, fit; and the columns of those."""
         first = pl.lit(pl.Series(firsts, dtype=pl.UInt32))
 
         def piece(at: int) -> pl.Expr:
-            return pl.col("piece").gather(first + at)
+            """The piece of a place, of a number only its digits."""
+            text = pl.col("piece").gather(first + at)
+            before, after = template.numbers.get(at, ("", ""))
+            return text.str.strip_prefix(before).str.strip_suffix(after) if before else text
 
         fits = [piece(at) == text for at, text in template.constants.items()]
         for at, (before, after) in template.numbers.items():
-            fits.append(piece(at).str.contains(f"^{_literal(before)}{INTEGER}{_literal(after)}$"))
+            fits.append(pl.col("piece").gather(first + at) == before + piece(at) + after)
+            fits.append(piece(at).str.contains(f"^{INTEGER}$"))
+        if not self.is_plain:
+            unused = template.strings - set(template.holes())
+            fits += [~piece(at).str.contains_any(DOUBTFUL_ESCAPES) for at in unused]
         found = self.flat.select(
             pl.all_horizontal(fits).alias("fits"),
             *(piece(at).alias(str(at)) for at in template.holes()),
         )
-        texts = self._texts(found, template)
-        is_fitting = found["fits"]
-        for column in texts:
-            is_fitting &= column.is_not_null()
-        for at in template.inner_holes():
-            # An empty text within a list or map has to be left out: rare, and left to others.
-            is_fitting &= texts[str(at)] != ""
-        columns = _columns(template, texts)
-        for name in columns.columns:
-            if name.endswith("_number"):
-                is_fitting &= columns[name].is_not_null()
-        if not is_fitting.all():
-            columns = columns.filter(is_fitting)
-        return is_fitting.to_numpy(), columns
+        texts = found.drop("fits")
+        if not self.is_plain:
+            texts = pl.DataFrame([show_escapes(column) for column in texts.get_columns()])
+        texts = texts.select(pl.all().str.strip_chars())
+        fitting = found["fits"] & texts.select(_are_usable(template)).to_series()
+        columns = texts.select(**_columns(template, texts))
+        if not fitting.all():
+            columns = columns.filter(fitting)
+        return fitting.to_numpy(), columns
+
+
+def _are_usable(template: Template) -> pl.Expr:
+    """Whether texts are texts, those within lists and maps not empty, and times in range.
+
+    The rest is rare, and left to others.
+    """
+    usable = [pl.all().is_not_null()]
+    usable += [pl.col(str(at)) != "" for at in template.inner_holes()]
+    usable += [_micros(at).is_not_null() for _, at in template.number_times()]
+    return pl.all_horizontal(usable)
+
+
+def _columns(template: Template, texts: pl.DataFrame) -> dict[str, pl.Expr]:
+    """The columns of the fields from those of the holes' texts."""
+    number_times = dict(template.number_times())
+    integers = {field.name for field in FIELDS[template.kind] if field.kind == "integer"}
+    columns = {
+        name: _column(shape, texts)
+        for name, shape in template.shapes.items()
+        if name not in number_times
+    }
+    columns |= {
+        name: columns[name].cast(pl.Int64, strict=False) for name in integers & columns.keys()
+    }
+    columns |= {name: pl.lit(None, pl.String) for name in number_times}
+    columns |= {f"{name}_number": _micros(at) for name, at in number_times.items()}
+    return columns
+
+
+def _column(shape: Shape, texts: pl.DataFrame) -> pl.Expr:
+    if isinstance(shape, bool):
+        return pl.lit(shape)
+    if isinstance(shape, int):
+        has_empty = (texts[str(shape)] == "").any()
+        text = pl.col(str(shape))
+        return pl.when(text != "").then(text) if has_empty else text
+    if isinstance(shape, list):
+        items = [pl.col(str(at)) for at in shape]
+        return pl.concat_list(items) if items else pl.lit([], pl.List(pl.String))
+    records = [
+        pl.struct(pl.lit(name).alias("name"), pl.col(str(at)).alias("value"))
+        for name, at in shape.items()
+    ]
+    return pl.concat_list(records)
+
+
+def _micros(at: int) -> pl.Expr:
+    """Microseconds of a column of integers, null where they are out of range."""
+    number = pl.col(str(at)).cast(pl.Int64, strict=False)
+    micros = (
+        pl.when(number < SECONDS_BELOW)
+        .then(number * SECOND)
+        .when(number < MILLISECONDS_BELOW)
+        .then(number * 1000)
+        .otherwise(number)
+    )
+    return pl.when(number > 0, micros >= FIRST, micros < LAST).then(micros)

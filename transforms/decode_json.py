@@ -43,7 +43,7 @@ class Number(msgspec.Struct, frozen=True):
         return min(max(int(self.text), _INT64.start), _INT64.stop - 1)
 
 
-class Rejected(Exception):
+class RejectedError(Exception):
     """The event becomes a dead letter of this code; field is the one at fault, where one is."""
 
     def __init__(self, code: str, field: str | None = None) -> None:
@@ -67,19 +67,19 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",",
 def parse_object(line: bytes) -> dict[str, Any]:
     """The object of a line without white space after it; its numbers are `Number`s.
 
-    Of keys that come twice the last counts. Raises Rejected with too_large, not_json, not_object.
+    Of keys that come twice the last counts. Raises RejectedError: too_large, not_json, not_object.
     """
     if len(line) > MAX_BYTES:
-        raise Rejected("too_large")
+        raise RejectedError("too_large")
     try:
         text = line.decode()
         if _too_deep(text) or _has_lone_surrogate(text):
-            raise Rejected("not_json")
+            raise RejectedError("not_json")
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise Rejected("not_json") from None
+        raise RejectedError("not_json") from None
     if not isinstance(value, dict):
-        raise Rejected("not_object")
+        raise RejectedError("not_object")
     return value
 
 

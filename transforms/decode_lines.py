@@ -1,4 +1,4 @@
-"""Bytes to lines as a column of texts, and which of them may be split at their quotes."""
+"""Bytes to lines as a column of texts, and which of them may be cut at their quotes."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from transforms.decode_json import MAX_BYTES
 
 _NEWLINE = ord("\n")
 _RETURN = ord("\r")
+_BACKSLASH = ord("\\")
 _FIRST_PRINTABLE = 0x20
 # Small enough for a processor's cache: large temporary arrays cost more than the search itself.
 _STEP = 1 << 18
@@ -19,15 +20,18 @@ _STEP = 1 << 18
 class Lines:
     """The lines of some bytes, each with its newline.
 
-    starts: where each begins, and where the last one ends. texts: the lines; where one of them is
-    not UTF-8, None. plain: places of the lines without escapes, without control characters but
-    those that end it, and not too large: in such a line every quote begins or ends a string.
+    starts: where each begins, and where the last one ends. texts: the lines, empty where one is not
+    UTF-8. plain: places of the lines that are UTF-8, not too large, without escapes and without
+    control characters but those that end them: there every quote begins or ends a string.
+    escaped: the same of lines with escapes. foreign: places of the lines that are not UTF-8.
     """
 
     data: bytes
     starts: np.ndarray
-    texts: pl.Series | None
+    texts: pl.Series
     plain: np.ndarray
+    escaped: np.ndarray
+    foreign: np.ndarray
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -40,29 +44,31 @@ class Lines:
 def split_lines(data: bytes, start: int, end: int) -> Lines:
     """The lines of the bytes from start to end; the last may lack its newline."""
     content = np.frombuffer(data, np.uint8)[:end]
-    controls = _control_places(content, start)
+    controls = _find(np.less, content, start, _FIRST_PRINTABLE)
     is_newline = content[controls] == _NEWLINE
     ends = controls[is_newline] + 1
     if start < end and (not len(ends) or ends[-1] != end):
         ends = np.append(ends, end)
     starts = np.concatenate((np.array([start], np.int64), ends))
-    plain = np.diff(starts) <= MAX_BYTES
+    texts, foreign = _texts(data, starts)
+    is_usual = np.diff(starts) <= MAX_BYTES
+    is_usual[foreign] = False
     others = controls[~is_newline]
-    plain[_lines_of(others[~_ends_line(content, others)], starts)] = False
+    is_usual[_lines_of(others[~_ends_line(content, others)], starts)] = False
+    has_escape = np.zeros(len(is_usual), bool)
     if data.find(b"\\", start, end) >= 0:
-        escapes = np.flatnonzero(content[start:] == ord("\\")) + start
-        plain[_lines_of(escapes, starts)] = False
-    return Lines(data, starts, _texts(data, starts), np.flatnonzero(plain))
+        has_escape[_lines_of(_find(np.equal, content, start, _BACKSLASH), starts)] = True
+    plain, escaped = np.flatnonzero(is_usual & ~has_escape), np.flatnonzero(is_usual & has_escape)
+    return Lines(data, starts, texts, plain, escaped, foreign)
 
 
-def _control_places(content: np.ndarray, begin: int) -> np.ndarray:
-    """Where control characters stand from some place on."""
-    is_control = np.empty(_STEP, bool)
+def _find(compare: np.ufunc, content: np.ndarray, begin: int, byte: int) -> np.ndarray:
+    """The places from `begin` on of bytes for which the comparison with `byte` holds."""
+    holds = np.empty(_STEP, bool)
     places = [np.zeros(0, np.int64)]
     for start in range(begin, len(content), _STEP):
         part = content[start : start + _STEP]
-        found = np.less(part, _FIRST_PRINTABLE, out=is_control[: len(part)])
-        places.append(np.flatnonzero(found) + start)
+        places.append(np.flatnonzero(compare(part, byte, out=holds[: len(part)])) + start)
     return np.concatenate(places)
 
 
@@ -76,11 +82,25 @@ def _lines_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.unique(np.searchsorted(starts, places, side="right") - 1)
 
 
-def _texts(data: bytes, starts: np.ndarray) -> pl.Series | None:
-    """The lines as texts, not copied; the cast is what proves them UTF-8."""
-    buffers = [None, pa.py_buffer(starts.astype(np.int64, copy=False)), pa.py_buffer(data)]
-    lines = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(starts) - 1, buffers)
+def _texts(data: bytes, starts: np.ndarray) -> tuple[pl.Series, np.ndarray]:
+    """The lines as texts, and the places of those that are none; the cast is the proof."""
+    offsets = pa.py_buffer(starts.astype(np.int64, copy=False))
+    lines = pl.Series(
+        pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(starts) - 1, [None, offsets, pa.py_buffer(data)]
+        )
+    )
     try:
-        return pl.Series("line", lines).cast(pl.String)
+        return lines.cast(pl.String), np.zeros(0, np.int64)
     except pl.exceptions.ComputeError:
-        return None
+        is_text = pl.Series([_is_text(line) for line in lines], dtype=pl.Boolean)
+    texts = pl.select(pl.when(is_text).then(lines).otherwise(pl.lit(b""))).to_series()
+    return texts.cast(pl.String), (~is_text).arg_true().to_numpy()
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import polars as pl
 
-from schemas.events import DECODED
-from transforms.decode_block import DecodeSettings
+from transforms.decode_block import DecodeSettings, empty
 from transforms.numbers import describe_number, is_withheld, normalise_number
 from transforms.privacy import caller_key, email_key
+from transforms.urls import strip_click_ids
 
 Counts = Counter[tuple[str, str, str]]
 ANALYTICS = "analytics"
@@ -28,7 +28,7 @@ def protect(
     if kind != "pageview":
         sent = _PROTECTORS[kind](sent, settings, counts)
     count_accounts(kind, "accepted_before_duplicates", sent["account"], counts)
-    return sent.select(*DECODED[kind])
+    return sent.select(list(empty(kind).columns))
 
 
 def count_accounts(kind: str, name: str, accounts: pl.Series, counts: Counts) -> None:
@@ -51,8 +51,6 @@ def _apply_consent(kind: str, sent: pl.DataFrame, counts: Counts) -> pl.DataFram
 
 
 def _without_marketing(sent: pl.DataFrame, silent: pl.Series) -> pl.DataFrame:
-    from transforms.urls import strip_click_ids
-
     places = silent.arg_true()
     stripped = {
         name: sent[name].scatter(places, strip_click_ids(sent[name].gather(places)))

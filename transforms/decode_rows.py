@@ -31,10 +31,11 @@ MADE_OF = {
     "call": ("a_number", "b_number", "c_number"),
     "erasure": ("phone", "email"),
 }
+_DECODED: dict[str, dict[str, Any]] = dict(DECODED)  # type: ignore[arg-type]
 SENT = {
     kind: {name: type_ for name, type_ in schema.items() if name not in MADE[kind]}
     | dict.fromkeys(MADE_OF[kind], pl.String)
-    for kind, schema in DECODED.items()
+    for kind, schema in _DECODED.items()
 }
 
 _ARROW = {

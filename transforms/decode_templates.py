@@ -2,7 +2,7 @@
 
 A template is a line, read exactly, whose strings and integers are holes. Where no escapes and no
 control characters stand in a line, every quote begins or ends a string; so a line with the same
-pieces between the holes is the same object with other values, and nothing is left to prove about it.
+pieces between the holes is the same object with other values: nothing is left to prove about it.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.events import FIELDS, Field
 from transforms.decode_event import event_kind
-from transforms.decode_json import JSON_WHITESPACE, Number, parse_object, trim
+from transforms.decode_json import JSON_WHITESPACE, parse_object, trim
 
 # The kinds of which there are enough events to read them by columns.
 COLUMN_KINDS = ("pageview", "engagement", "call")
@@ -33,14 +33,21 @@ class NoTemplateError(Exception):
 class Template:
     """A line cut at its quotes: pieces by their place, so that the odd ones are strings.
 
-    constants: the pieces that stay. numbers: pieces with an integer, as what is before and after
-    it. shapes: what the fields are made of; a hole has the place of its piece.
+    constants: the pieces that stay. strings: the holes that are strings. numbers: the pieces with
+    an integer, as what is before and after it. shapes: what the fields are made of; a hole has the
+    place of its piece.
     """
 
     kind: str
     constants: dict[int, str]
+    strings: set[int]
     numbers: dict[int, tuple[str, str]]
     shapes: dict[str, Shape]
+
+    def number_times(self) -> list[tuple[str, int]]:
+        """The times that are numbers, and their holes."""
+        names = [field.name for field in FIELDS[self.kind] if field.kind == "time"]
+        return [(name, at) for name in names if (at := self.shapes.get(name)) in self.numbers]
 
     def inner_holes(self) -> list[int]:
         """The holes within lists and maps."""
@@ -83,6 +90,7 @@ def learn(line: str, file_kind: str | None) -> Template:
     return Template(
         kind,
         {at: text for at, text in enumerate(pieces) if at not in holes and at not in numbers},
+        holes,
         numbers,
         {name: shape for name, shape in shapes.items() if shape is not None},
     )

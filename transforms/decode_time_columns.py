@@ -1,4 +1,4 @@
-"""Columns of RFC 3339 texts to microseconds, where they are in the usual layout (SPEC section 3)."""
+"""Columns of RFC 3339 texts to microseconds, as far as laid out as usual (SPEC section 3)."""
 
 import numpy as np
 import polars as pl
@@ -91,9 +91,7 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ((days * 24 + hour) * 60 + minute) * 60 + second, good
 
 
-def _offsets(
-    values: np.ndarray, sign: np.ndarray, zone: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _offsets(values: np.ndarray, sign: np.ndarray, zone: int) -> tuple[np.ndarray, np.ndarray]:
     """Seconds ahead of UTC, and whether they are hours and minutes of a day."""
     hours = _number(values, zone + 1, zone + 2)
     minutes = _number(values, zone + 4, zone + 5)

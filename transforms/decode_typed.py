@@ -14,10 +14,11 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.events import FIELDS
+from transforms.decode_fitting import RawRows
 from transforms.decode_json import MAX_BYTES, MAX_DEPTH, trim
 from transforms.decode_lines import Lines
 from transforms.decode_rows import pairs
-from transforms.decode_templates import COLUMN_KINDS, RawRows
+from transforms.decode_templates import COLUMN_KINDS
 from transforms.decode_times import time_of_number
 
 _ABSENT = msgspec.Raw(b"null")
@@ -56,7 +57,7 @@ _DECODERS = {kind: _decoder(kind) for kind in COLUMN_KINDS}
 _TYPE_DECODER = msgspec.json.Decoder(_Typed)
 
 
-class _Doubtful(Exception):
+class _DoubtfulError(Exception):
     """A value that the exact reader has to judge."""
 
 
@@ -73,14 +74,13 @@ def typed_rows(
 ) -> tuple[list[RawRows], np.ndarray]:
     """The rows of lines (given by their places) as far as they are plain, and the other places."""
     found = {kind: _Found() for kind in COLUMN_KINDS}
-    for place in places.tolist():
+    # The parser does not look into what it skips, so lines that are not UTF-8 are not for it.
+    for place in np.setdiff1d(places, lines.foreign).tolist():
         line = lines.line(place)
         try:
             kind = _kind(line, file_kind)
             read = _DECODERS[kind].decode(line)
-            if lines.texts is None:
-                line.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _Doubtful):
+        except (msgspec.DecodeError, RecursionError, _DoubtfulError):
             continue
         if file_kind is None or not read.type or trim(read.type).lower() in ("", kind):
             found[kind].places.append(place)
@@ -91,13 +91,14 @@ def typed_rows(
 
 
 def _kind(line: bytes, file_kind: str | None) -> str:
-    """The kind to read a line as. Raises _Doubtful for a line that is not to be read here."""
-    if len(line) > MAX_DEPTH:
-        if len(line) > MAX_BYTES or line.count(b"[") + line.count(b"{") > MAX_DEPTH:
-            raise _Doubtful
-    kind = file_kind if file_kind is not None else trim(_TYPE_DECODER.decode(line).type or "").lower()
+    """The kind to read a line as. Raises _DoubtfulError for a line that is not to be read here."""
+    is_long = len(line) > MAX_DEPTH
+    if len(line) > MAX_BYTES or (is_long and line.count(b"[") + line.count(b"{") > MAX_DEPTH):
+        raise _DoubtfulError
+    said = file_kind if file_kind is not None else _TYPE_DECODER.decode(line).type
+    kind = trim(said or "").lower()
     if kind not in _DECODERS:
-        raise _Doubtful
+        raise _DoubtfulError
     return kind
 
 
@@ -117,18 +118,19 @@ def _raw_rows(kind: str, found: _Found) -> RawRows:
             columns[field_.name] = _COLUMNS.get(field_.kind, _text_column)(values, doubtful)
     wanted = np.ones(len(found.places), bool)
     wanted[list(doubtful)] = False
-    return RawRows(kind, np.array(found.places)[wanted], pl.DataFrame(columns).filter(wanted))
+    table = pl.DataFrame(columns).filter(wanted)
+    return RawRows(kind, np.array(found.places)[wanted], table, is_plain=False)
 
 
 def _each(
     values: Sequence[Any], doubtful: set[int], read: Callable[[Any], Any], type_: pa.DataType
 ) -> pl.Series:
-    """A column of what `read` makes of the values; notes the rows where it raises _Doubtful."""
+    """A column of what `read` makes of the values; where it raises, the row becomes doubtful."""
     column = []
     for row, value in enumerate(values):
         try:
             column.append(None if value is None else read(value))
-        except _Doubtful:
+        except _DoubtfulError:
             doubtful.add(row)
             column.append(None)
     # Arrow reads nested values of Python several times as fast as polars does.
@@ -156,7 +158,7 @@ def _times(values: Sequence[msgspec.Raw], doubtful: set[int]) -> tuple[pl.Series
 def _number_time(raw: bytes) -> int:
     time = time_of_number(raw.decode()) if raw[:1] in b"-0123456789" else None
     if time is None:
-        raise _Doubtful
+        raise _DoubtfulError
     return time
 
 
@@ -175,7 +177,7 @@ def _pairs(value: dict[str, str | int | None]) -> list[dict[str, str]] | None:
 
 def _integer(value: int) -> int:
     if not -(1 << 63) <= value < 1 << 63:  # may have any number of digits
-        raise _Doubtful
+        raise _DoubtfulError
     return value
 
 

@@ -1,4 +1,4 @@
-"""Columns to JSON text, as json.dumps without spaces and ASCII escapes writes it (SPEC section 3)."""
+"""Columns to JSON text, as json.dumps writes it without spaces and ASCII escapes (SPEC 3)."""
 
 import polars as pl
 
@@ -39,12 +39,18 @@ def json_text(column: pl.Series, is_map: bool = False) -> pl.Series:
     if isinstance(kind, pl.Map):
         return json_text(column.map.entries(), is_map=True)
     if isinstance(kind, pl.List):
-        items = column.list.eval(
-            pl.element().map_batches(_entry if is_map else _item, return_dtype=pl.String, is_elementwise=True)
-        ).list.join(",")
+        item = pl.element().map_batches(
+            _entry if is_map else _item, return_dtype=pl.String, is_elementwise=True
+        )
+        items = column.list.eval(item).list.join(",")
         return "{" + items + "}" if is_map else "[" + items + "]"
     if isinstance(kind, pl.Struct):
         return _object(column)
+    return _scalar(column)
+
+
+def _scalar(column: pl.Series) -> pl.Series:
+    kind = column.dtype
     if isinstance(kind, pl.Datetime):
         return column.dt.convert_time_zone("UTC").dt.strftime('"%Y-%m-%dT%H:%M:%S%.9fZ"')
     if kind.is_float():
@@ -67,9 +73,7 @@ def _entry(entries: pl.Series) -> pl.Series:
 
 def _object(records: pl.Series) -> pl.Series:
     fields = records.struct.unnest()
-    return pl.select(
-        pl.when(records.is_not_null()).then(object_text(fields))
-    ).to_series()
+    return pl.select(pl.when(records.is_not_null()).then(object_text(fields))).to_series()
 
 
 def object_text(fields: pl.DataFrame) -> pl.Series:

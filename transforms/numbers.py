@@ -87,7 +87,8 @@ def _plan(code: int) -> tuple[re.Pattern[str] | None, frozenset[int]]:
     """A country code's prefix that parsing may take off, and the lengths of its numbers."""
     region = phonenumbers.region_code_for_country_code(code)
     plan = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    assert plan is not None
+    assert plan.general_desc is not None
     prefix = plan.national_prefix_for_parsing
-    described = plan.general_desc
-    lengths = (*described.possible_length, *described.possible_length_local_only)
+    lengths = (*plan.general_desc.possible_length, *plan.general_desc.possible_length_local_only)
     return re.compile(prefix) if prefix else None, frozenset(lengths)

@@ -22,6 +22,7 @@ KEY_ADVICE = (
     " rows no longer match new ones"
 )
 _KEY_DIGITS = 32
+_URL_ALPHABET = str.maketrans("-_", "+/")
 _IPV4_PREFIX = 24
 _IPV6_PREFIX = 48
 
@@ -50,7 +51,7 @@ def load_key() -> bytes:
 
 def _key_of(text: str, where: str) -> bytes:
     try:
-        key = base64.b64decode(text, altchars=b"-_" if {"-", "_"} & set(text) else None, validate=True)
+        key = base64.b64decode(text.translate(_URL_ALPHABET), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY_BYTES:

@@ -3,28 +3,24 @@
 A line's number is counted only for a line that needs it, so large files split at any byte.
 """
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from transforms.decode_block import Block
 from transforms.decode_json import JSON_WHITESPACE, MAX_BYTES
+from transforms.reading_files import InputError, find_files, open_file, unreadable
+from transforms.reading_parquet import parquet_blocks
+
+__all__ = ["InputError", "Split", "lines_before", "list_splits", "read_split"]
 
 BLOCK_BYTES = 32 << 20
-EXTENSIONS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
-EXPECTED = "expected files named *" + ", *".join(EXTENSIONS)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
-_SCHEME = "://"
-
-
-class InputError(Exception):
-    """Input that cannot be read; the message names the file, what was expected and what to do."""
+_PEEK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,7 @@ def list_splits(
     """
     sizes: dict[str, int] = {}
     for path in paths:
-        try:
-            sizes |= _remote_files(path) if _SCHEME in path else _local_files(path)
-        except OSError as error:
-            raise InputError(_unreadable(path, error)) from error
+        sizes |= find_files(path)
     splits = []
     for path, size in sorted(sizes.items()):
         if path.endswith(".jsonl"):
@@ -71,15 +64,13 @@ def read_split(split: Split) -> Iterator[Block]:
     """The blocks of a split, blank lines and all. Raises InputError where it cannot be read."""
     try:
         if split.path.endswith(".parquet"):
-            from transforms.reading_parquet import parquet_blocks
-
             yield from parquet_blocks(split.path, split.kind)
         elif split.end is None:
             yield from _compressed_blocks(split)
         else:
             yield from _plain_block(split)
     except OSError as error:
-        raise InputError(_unreadable(split.path, error)) from error
+        raise unreadable(split.path, error) from error
 
 
 @lru_cache(maxsize=1 << 12)
@@ -98,67 +89,6 @@ def lines_before(path: str, offset: int) -> int:
     return sum(_newlines(path, start, min(start + BLOCK_BYTES, offset)) for start in starts)
 
 
-# --- paths -------------------------------------------------------------------------------------
-
-
-def _is_events(path: str) -> bool:
-    return path.endswith(EXTENSIONS)
-
-
-def _local_files(path: str) -> dict[str, int]:
-    """Sizes (bytes) of the event files that a path names."""
-    if Path(path).is_file():
-        if not _is_events(path):
-            raise InputError(f"{path}: unknown kind of file: {EXPECTED}; rename or convert it")
-        return {path: Path(path).stat().st_size}
-    if Path(path).is_dir():
-        named = [str(found) for found in Path(path).rglob("*")]
-        missing = f"{path}: the folder has no events: {EXPECTED}"
-    else:
-        named = [found for match in glob.glob(path, recursive=True) for found in _inside(match)]
-        missing = f"{path}: no such file"
-        if glob.has_magic(path):
-            missing = f"{path}: nothing matches: {EXPECTED}; put quotes around a pattern"
-    files = {name: Path(name).stat().st_size for name in named if _is_events(name)}
-    if not files:
-        raise InputError(missing)
-    return files
-
-
-def _inside(path: str) -> list[str]:
-    if Path(path).is_dir():
-        return [str(found) for found in Path(path).rglob("*")]
-    return [path]
-
-
-def _remote_files(path: str) -> dict[str, int]:
-    """Sizes (bytes) of the event files that a path of one of Beam's file systems names."""
-    from apache_beam.io.filesystems import FileSystems
-
-    matches = FileSystems.match([path, path.rstrip("/") + "/**"])
-    found = {data.path: data.size_in_bytes for match in matches for data in match.metadata_list}
-    files = {name: size for name, size in found.items() if _is_events(name)}
-    if not files:
-        raise InputError(f"{path}: no events there: {EXPECTED}; check the name and your access")
-    return files
-
-
-def open_file(path: str) -> BinaryIO:
-    """The bytes of a file, local or of Beam's file systems, as they are."""
-    if _SCHEME not in path:
-        return open(path, "rb")
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    uncompressed = CompressionTypes.UNCOMPRESSED
-    return cast(BinaryIO, FileSystems.open(path, compression_type=uncompressed))
-
-
-def _unreadable(path: str, error: Exception) -> str:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return f"{path}: cannot be read: {reason}; check that it is complete and that you may read it"
-
-
 # --- plain files -------------------------------------------------------------------------------
 
 
@@ -169,9 +99,10 @@ def _plain_block(split: Split) -> Iterator[Block]:
         start = _next_line(file, split.start, end) if split.start else 0
         if start is None:
             return
+        stop = _next_line(file, end, end + _CHUNK)
         file.seek(start)
-        data = file.read(end - start)
-        if not data.endswith(b"\n"):
+        data = file.read((stop or end) - start)
+        if stop is None:
             data += _rest_of_line(file, len(data) - data.rfind(b"\n") - 1)
     if start == 0:
         yield Block(data.removeprefix(BYTE_ORDER_MARK), split.kind, split.path)
@@ -184,7 +115,7 @@ def _next_line(file: BinaryIO, start: int, end: int) -> int | None:
     file.seek(start - 1)
     place = start - 1
     while place < end - 1:
-        chunk = file.read(min(_CHUNK, end - 1 - place))
+        chunk = file.read(min(_PEEK, end - 1 - place))
         if not chunk:
             return None
         found = chunk.find(b"\n")
@@ -238,7 +169,7 @@ def _decompressed(path: str) -> Iterator[bytes]:
 
 
 def _whole_lines(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Joins pieces to blocks of whole lines of about `size` bytes; the last may lack its newline."""
+    """Joins pieces to blocks of whole lines of about `size` bytes; the end may lack its newline."""
     held: list[bytes] = []
     length = 0
     for chunk in chunks:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from schemas.events import FIELDS, Field
 from transforms.decode_block import Block
 from transforms.json_text import object_text
-from transforms.reading import InputError, open_file
+from transforms.reading_files import InputError, open_file
 
 _ROWS = 1 << 16
 _READABLE = {

@@ -57,9 +57,11 @@ def test_the_short_way_is_the_library(code: int, national: str, region: str) -> 
 
 @pytest.mark.parametrize(
     "raw",
-    ["anonymous", "Restricted", "PRIVATE", "unknown", "Unavailable", "withheld", "blocked"]
-    + ["266696687", "7378742833", "2562533", "8656696", "86282452253", "+266696687"]
-    + ["sip:anonymous@anonymous.invalid", "tel:+2562533", " Anonymous "],
+    [
+        *("anonymous", "Restricted", "PRIVATE", "unknown", "Unavailable", "withheld", "blocked"),
+        *("266696687", "7378742833", "2562533", "8656696", "86282452253", "+266696687"),
+        *("sip:anonymous@anonymous.invalid", "tel:+2562533", " Anonymous "),
+    ],
 )
 def test_withheld(raw: str) -> None:
     """The words and their keypad spellings, however dressed, are hidden numbers."""

@@ -321,7 +321,10 @@ def test_parquet_rows_are_events(tmp_path: Path) -> None:
     [
         (pa.array([1_772_445_600], pa.timestamp("s")), 1_772_445_600_000_000),
         (pa.array([1_772_445_600_000_000_999], pa.timestamp("ns")), 1_772_445_600_000_000),
-        (pa.array([1_772_445_600_000], pa.timestamp("ms", "Europe/Copenhagen")), 1_772_445_600_000_000),
+        (
+            pa.array([1_772_445_600_000], pa.timestamp("ms", "Europe/Copenhagen")),
+            1_772_445_600_000_000,
+        ),
         (pa.array([1_772_445_600]), 1_772_445_600_000_000),
         (pa.array([1_772_445_600.25]), 1_772_445_600_250_000),
         (pa.array(["2026-03-02T10:00:00Z"]), 1_772_445_600_000_000),
