@@ -1,1 +1,1 @@
-"""One module a step of the flow: pure functions over tables first, the Beam transform that wires them last."""
+"""One module a step of the flow: pure functions over tables; stages.py alone wires them."""
