@@ -107,11 +107,15 @@ def find_splits(asked: Backfill) -> list[Split]:
     splits = {kind: list_splits(paths, kind) for kind, paths in given.items() if paths}
     for kind, found in splits.items():
         if not found:
-            raise InputError(
-                f"{', '.join(given[kind])}: empty; expected {kind} events, one JSON object a line; "
-                "give the files that hold them, or leave the option out"
-            )
+            raise _empty(given[kind], kind)
     return [split for found in splits.values() for split in found]
+
+
+def _empty(paths: Sequence[str], kind: str) -> InputError:
+    return InputError(
+        f"{', '.join(paths)}: empty; expected {kind} events, one JSON object a line; "
+        "give the files that hold them"
+    )
 
 
 def split_bytes(split: Split) -> int:
@@ -148,6 +152,9 @@ def _check_counts(report: dict[str, Any], asked: Backfill) -> None:
     wrong = imbalances(report)
     if wrong:
         raise RuntimeError("events were lost or doubled, please report this: " + "; ".join(wrong))
+    for kind, paths in (("pageview", asked.pageviews), ("call", asked.calls)):
+        if not report["ledger"][kind]["read"]:
+            raise _empty(paths, kind)
     calls = report["rows"]["conversions"]
     if (asked.first or asked.end) and not calls["written"] + calls["expired"]:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The whole flow without Beam: decoded blocks through the steps, in any order, blocks and shards."""
+"""The whole flow without Beam: blocks of events through the steps, in any order and shards."""
 
 import random
 from collections import Counter, defaultdict

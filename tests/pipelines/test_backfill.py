@@ -87,9 +87,7 @@ def write(folder: Path, files: Files) -> Path:
 
 def backfill(folder: Path, output: Path, **more: Any) -> Row:
     """Runs on pageviews*, engagements* and calls* of a folder; its report."""
-    given = {
-        f"{kind}s": [str(path) for path in sorted(folder.glob(f"{kind}s*"))] for kind in KINDS
-    }
+    given = {f"{kind}s": [str(path) for path in sorted(folder.glob(f"{kind}s*"))] for kind in KINDS}
     usual = {"erasures": [], "config": None, "output": output, "now": NOW}
     return run_backfill(Backfill(**(given | usual | more)))
 
@@ -204,8 +202,11 @@ def test_from_and_to_choose_the_days_of_calls(story: Path, tmp_path: Path) -> No
     assert calls_of(tmp_path / "out") == [("c2", 1), ("c3", 1), ("c6", 1)]
     assert calls_of(tmp_path / "out", "b") == [("c2", 1)]
     assert report["rows"]["conversions"] == {"written": 4, "expired": 0, "outside": 4}
-    (kept,) = [row for row in rows_of(tmp_path / "out", "conversions") if row["call_id"] == "c2"
-               and row["account"] == "a"]
+    (kept,) = [
+        row
+        for row in rows_of(tmp_path / "out", "conversions")
+        if row["call_id"] == "c2" and row["account"] == "a"
+    ]
     assert (kept["reason"], kept["session_id"]) == ("returning_caller", "s")
     assert {row["session_date"] for row in rows_of(tmp_path / "out", "sessions")} == {day(1)}
 

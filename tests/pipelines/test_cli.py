@@ -194,7 +194,8 @@ def folder_without_events(path: Path) -> None:
     [
         ("missing.jsonl", lambda path: None, "no such file"),
         ("empty.jsonl", lambda path: path.write_bytes(b""), "empty"),
-        ("blank.jsonl.gz", lambda path: path.write_bytes(b""), ""),
+        ("empty.jsonl.gz", lambda path: path.write_bytes(b""), "empty"),
+        ("packed.jsonl.gz", lambda path: path.write_bytes(gzip.compress(b"")), "empty"),
         ("folder", folder_without_events, "the folder has no events"),
         ("nothing-*.jsonl", lambda path: None, "nothing matches"),
         ("calls.csv", lambda path: path.write_text(ADDRESS), "unknown kind of file"),
@@ -251,9 +252,7 @@ def test_a_configuration_error_names_the_key(
     assert said in message
 
 
-def test_a_missing_configuration_is_a_configuration_error(
-    place: Place, attribeam: Command
-) -> None:
+def test_a_missing_configuration_is_a_configuration_error(place: Place, attribeam: Command) -> None:
     """Exit 2 with the name of the file that is not there."""
     before = place.contents()
     done = attribeam(*place.backfill(config=place.folder / "none.toml"))
@@ -385,16 +384,24 @@ def public() -> Iterator[Path]:
 
 
 AS_NOBODY = """
-import os, sys
-import pipelines.backfill, pipelines.summary
+import contextlib, os, sys
 from pipelines.cli import main
+both = sys.argv[1:]
+between = both.index("--")
+with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
+    main(both[:between])
 os.getuid() or os.setuid(65534)
-main()
+main(both[between + 1 :])
 """
 
 
-def as_nobody(*arguments: str) -> Outcome:
-    """Runs the command as a user without privileges, once all that it needs is loaded."""
+def as_nobody(place: Place, warm: Place, output: Path) -> Outcome:
+    """Runs a backfill as a user without privileges.
+
+    The process runs it elsewhere with all of them first, so that everything it needs is loaded:
+    Python itself may stand where nobody else may read.
+    """
+    arguments = [*warm.backfill(), "--", *place.backfill(output=output)]
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, *arguments],
         env=os.environ | {"ATTRIBEAM_KEY": SECRET, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -402,32 +409,40 @@ def as_nobody(*arguments: str) -> Outcome:
         text=True,
         check=False,
     )
+    warnings = done.stderr.count("attribeam: warning: ")
+    assert warnings == 1, done.stderr
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def test_an_output_that_may_not_be_written_is_named(made: Path, public: Path) -> None:
+@pytest.mark.parametrize("name", ["warehouse", "new"])
+def test_an_output_that_may_not_be_written_is_named(
+    name: str, place: Place, made: Path, public: Path
+) -> None:
     """Exit 1 for a warehouse and for a new folder in a place without permission."""
-    place = Place(Path(shutil.copytree(made, public / "place")))
-    for path in [place.folder, *place.folder.rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
+    warm, place = place, Place(Path(shutil.copytree(made, public / "place")))
+    output = place.folder / name
     before = place.contents()
-    for output in (place.output, place.folder / "new"):
-        done = as_nobody(*place.backfill(output=output))
-        message = assert_refused(done, place, before, 1)
-        assert "no permission to write there" in message
-        assert str(output) in message
+    allow(place.folder, files=0o444, folders=0o555)
+    done = as_nobody(place, warm, output)
+    message = assert_refused(done, place, before, 1)
+    assert "no permission to write there" in message
+    assert str(output) in message
 
 
-def test_an_input_that_may_not_be_read_is_named(made: Path, public: Path) -> None:
+def test_an_input_that_may_not_be_read_is_named(place: Place, made: Path, public: Path) -> None:
     """Exit 1 with the file and the reason."""
-    place = Place(Path(shutil.copytree(made, public / "place")))
-    for path in [place.folder, *place.folder.rglob("*")]:
-        path.chmod(0o777 if path.is_dir() else 0o666)
+    warm, place = place, Place(Path(shutil.copytree(made, public / "place")))
+    allow(place.folder, files=0o666, folders=0o777)
     place.calls.chmod(0o000)
-    done = as_nobody(*place.backfill(output=public / "place" / "warehouse"))
     before = place.contents()
+    done = as_nobody(place, warm, place.output)
     message = assert_refused(done, place, before, 1)
     assert f"{place.calls}: cannot be read: Permission denied" in message
+
+
+def allow(folder: Path, files: int, folders: int) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(folders if path.is_dir() else files)
 
 
 def test_an_output_that_is_a_file_is_refused(place: Place, attribeam: Command) -> None:

@@ -204,9 +204,7 @@ def test_where_all_weights_are_zero_nobody_has_probability_one() -> None:
 
 def test_the_ten_likeliest_candidates_are_told() -> None:
     """Eleven share the probability, ten are in the row, likeliest first."""
-    shown = [
-        {"visitor_id": f"v{n:02}", "display_times": [T - n * MINUTE]} for n in range(11)
-    ]
+    shown = [{"visitor_id": f"v{n:02}", "display_times": [T - n * MINUTE]} for n in range(11)]
     (row,) = decided([{}], random.Random(1).sample(shown, 11))
     assert [one["visitor_id"] for one in row["candidates"]] == [f"v{n:02}" for n in range(10)]
     told = sum(one["probability"] for one in row["candidates"])
@@ -459,9 +457,7 @@ def test_a_callback_takes_the_session_of_the_form() -> None:
 def test_a_static_number_brings_its_own_source() -> None:
     """The row has the source, medium, campaign and channel of the number and no session."""
     entry = {"number": "70101010", "source": "flyer", "campaign": "spring", "medium": "print"}
-    row = last_conversion(
-        page("v", 0, B), call("c", 0), config=account(static_numbers=[entry])
-    )
+    row = last_conversion(page("v", 0, B), call("c", 0), config=account(static_numbers=[entry]))
     columns = ("source", "medium", "campaign", "source_rule", "session_id", "probability")
     assert [row[name] for name in columns] == [
         "flyer",

@@ -103,10 +103,14 @@ def test_displays_are_counted_by_utc_day_around_midnight() -> None:
 
 def reached(showing: Row, called: list[Row], minutes: int = 30) -> list[int]:
     """The hours (after that of T) of calls for which a showing travels."""
-    table = showings(showing).drop("slice").with_columns(
-        session=pl.lit(0, pl.UInt32),
-        horizon=pl.lit(minutes * MINUTE),
-        declared_horizon=pl.lit(24 * HOUR),
+    table = (
+        showings(showing)
+        .drop("slice")
+        .with_columns(
+            session=pl.lit(0, pl.UInt32),
+            horizon=pl.lit(minutes * MINUTE),
+            declared_horizon=pl.lit(24 * HOUR),
+        )
     )
     return sorted(hour - T // HOUR for hour in within_reach(table, calls(*called))["slice"])
 

@@ -136,9 +136,9 @@ def test_seconds_are_exact_however_many_calls_stand_beside() -> None:
 def test_a_qualified_call_is_answered_and_lasts_30_seconds(
     call: Row, status: str | None, qualified: bool | None
 ) -> None:
-    """From the answer, else the ring, else the start; null where it is not known whether answered."""
-    times = {name: T + round(call[name] * SECOND) for name in ("ring", "answer", "end") if name in call}
-    row = conversion(call | times)
+    """From the answer, else the ring, else the start; null where it is not known."""
+    given = call.keys() & {"ring", "answer", "end"}
+    row = conversion(call | {name: T + round(call[name] * SECOND) for name in given})
     assert (row["call_status"], row["is_qualified"]) == (status, qualified)
 
 
