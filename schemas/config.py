@@ -1,6 +1,7 @@
 """Configuration: TOML read into frozen values, every key named as in SPEC section 13."""
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,9 @@ from transforms.numbers import normalise_number
 
 # No window, rate or mean of this size is meant.
 LARGEST = 1e9
+LOCATION = re.compile(r"[A-Za-z]+(-?[A-Za-z0-9]+)*")
+DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,1023}")
+KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 MODEL_KEYS = (
     "match_window_minutes",
     "call_probability",
@@ -58,7 +62,10 @@ class Settings(Model, frozen=True, kw_only=True):
     out_of_order_seconds: float = 60
     idle_seconds: float = 30
     default_region: str = "DK"
-    retention_days: int = 60
+    retention_days: Annotated[int, msgspec.Meta(ge=1)] = 60
+    location: str | None = None
+    allowed_locations: tuple[str, ...] = ()
+    kms_key: str | None = None
 
 
 class _Dated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -117,6 +124,7 @@ class Account(Settings, frozen=True, kw_only=True):
     excluded_callers: tuple[str | int, ...] = ()
     static_numbers: tuple[StaticNumber, ...] = ()
     pools: tuple[Pool, ...] = ()
+    dataset: str | None = None
 
     def pool_model(self, pool: Pool) -> Model:
         """The model parameters of a pool: its own, else the account's."""
@@ -176,6 +184,7 @@ def _account(values: dict[str, Any], where: str) -> Account:
     for pool in account.pools:
         _check_model(account.pool_model(pool), f"{where}pools.{pool.name}.")
     _check_region(account.default_region, where)
+    _check_place(account, where)
     region = account.default_region
     _numbers(account.excluded_callers, region, f"{where}excluded_callers")
     _check_once(
@@ -237,6 +246,26 @@ def _check_model(model: Model, where: str) -> None:
 def _check_region(region: str, where: str) -> None:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ConfigError(f"{where}default_region: {region!r} is no country code such as DK")
+
+
+def _check_place(account: Account, where: str) -> None:
+    """Refuses names that BigQuery cannot have."""
+    for location in (account.location, *account.allowed_locations):
+        if location is not None and not LOCATION.fullmatch(location):
+            raise ConfigError(
+                f"{where}location, allowed_locations: {location!r} is no location such as EU "
+                "or europe-west3"
+            )
+    if account.dataset is not None and not DATASET.fullmatch(account.dataset):
+        raise ConfigError(
+            f"{where}dataset: {account.dataset!r} must begin with a letter or digit and have "
+            "letters, digits and underscores only, at most 1,024"
+        )
+    if account.kms_key is not None and not KMS_KEY.fullmatch(account.kms_key):
+        raise ConfigError(
+            f"{where}kms_key: {account.kms_key!r} is no key's name, written "
+            "projects/P/locations/L/keyRings/R/cryptoKeys/K"
+        )
 
 
 def _check_once(

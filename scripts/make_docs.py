@@ -54,6 +54,13 @@ MEANINGS = {
     "idle_seconds": "The watermark moves on with the clock after so long without events (stream).",
     "default_region": "Country (ISO 3166) by which numbers without a country code are read.",
     "retention_days": "After so many days a day's rows expire.",
+    "location": "Where the account's BigQuery dataset lies, such as EU or europe-west3; without "
+    "it the location that `--output` names, else EU.",
+    "allowed_locations": "Where datasets may lie and runs that write to BigQuery may work; without "
+    "it anywhere.",
+    "kms_key": "Key of the owner's (Cloud KMS) that BigQuery encrypts the account's tables with.",
+    "dataset": "Name of the account's BigQuery dataset; without it the account's name, with "
+    "underscores for dashes, dots and spaces.",
     "own_domains": "Domains of the account: visits from them, and from hosts below, have no "
     "outside referrer.",
     "ignored_referrers": "Domains that never are a referrer, such as payment and sign-on pages.",
