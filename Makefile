@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo test lint check bench bench-large docs lock clean
+.PHONY: help setup demo emulators test lint check bench bench-large docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,9 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 
 demo: setup  ## Example events, attributed: a table of calls and of calls by source
 	$(BIN)/python -m pipelines.demo $(DEMO)
+
+emulators: setup  ## The servers that tests run against, built once with Go
+	$(BIN)/python tests/emulators/servers.py
 
 test: setup  ## All tests that can run here
 	$(BIN)/python -m pytest -n auto --dist loadgroup
