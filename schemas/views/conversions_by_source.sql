@@ -25,8 +25,8 @@ WITH shares AS (
     CASE WHEN is_first_call THEN 1 ELSE 0 END AS first_calls,
     CASE
       WHEN direction = 'inbound' AND (method = 'number_pool' OR status IN ('ambiguous', 'unattributed'))
-        THEN 0.0
-      ELSE COALESCE(probability, 0.0)
+        THEN 0e0
+      ELSE COALESCE(probability, 0e0)
     END AS expected_calls
   FROM conversions_latest
   UNION ALL
@@ -42,7 +42,7 @@ WITH shares AS (
     0,
     candidate.probability
   FROM conversions_latest
-  CROSS JOIN UNNEST(candidates) AS unnested(candidate)
+  CROSS JOIN UNNEST(candidates) AS candidate
   WHERE direction = 'inbound' AND (method = 'number_pool' OR status IN ('ambiguous', 'unattributed'))
 )
 SELECT
@@ -52,9 +52,9 @@ SELECT
   medium,
   campaign,
   channel,
-  CAST(SUM(calls) AS BIGINT) AS calls,
-  CAST(SUM(qualified_calls) AS BIGINT) AS qualified_calls,
-  CAST(SUM(first_calls) AS BIGINT) AS first_calls,
-  SUM(CAST(expected_calls AS DOUBLE)) AS expected_calls
+  CAST(SUM(calls) AS INT64) AS calls,
+  CAST(SUM(qualified_calls) AS INT64) AS qualified_calls,
+  CAST(SUM(first_calls) AS INT64) AS first_calls,
+  SUM(expected_calls) AS expected_calls
 FROM shares
 GROUP BY account, day, source, medium, campaign, channel

@@ -41,9 +41,9 @@ SELECT
   account,
   day,
   tracking_number,
-  CAST(SUM(displays) AS BIGINT) AS displays,
-  CAST(SUM(sessions) AS BIGINT) AS sessions,
-  CAST(SUM(calls) AS BIGINT) AS calls,
-  CAST(SUM(ambiguous) AS DOUBLE) / NULLIF(SUM(calls), 0) AS share_ambiguous
+  CAST(SUM(displays) AS INT64) AS displays,
+  CAST(SUM(sessions) AS INT64) AS sessions,
+  CAST(SUM(calls) AS INT64) AS calls,
+  1e0 * SUM(ambiguous) / NULLIF(SUM(calls), 0) AS share_ambiguous
 FROM parts
 GROUP BY account, day, tracking_number

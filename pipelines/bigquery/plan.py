@@ -1,0 +1,169 @@
+"""What must change in BigQuery for it to hold what it should, and what must not. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from pipelines.bigquery.compare import (
+    Difference,
+    Found,
+    Refusal,
+    compare_dataset,
+    compare_table,
+    compare_view,
+    days_text,
+)
+from pipelines.bigquery.names import Place
+from pipelines.bigquery.wanted import Resource, State
+
+EXPIRATION = "defaultPartitionExpirationMs"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to do to a dataset, table or view; resource: all of it, or the fields to update."""
+
+    action: str
+    kind: str
+    path: tuple[str, ...]
+    resource: Resource
+    words: tuple[str, ...] = ()
+    is_decisive: bool = False
+
+    @property
+    def text(self) -> str:
+        """The change in one line."""
+        line = f"{self.action} {self.kind} {'.'.join(self.path)}"
+        return f"{line}: {'; '.join(self.words)}" if self.words else line
+
+
+@dataclass(frozen=True)
+class Retention:
+    """A change of how long an account's rows are kept, as milliseconds; None: without end."""
+
+    place: Place
+    old: str | None
+    new: str
+
+    @property
+    def text(self) -> str:
+        """The change in one line."""
+        return (
+            f"{self.place.whose}: rows are kept {days_text(self.new)} instead of "
+            f"{days_text(self.old)}"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes in the order in which to make them, and what is refused."""
+
+    changes: tuple[Change, ...] = ()
+    refusals: tuple[str, ...] = ()
+    retentions: tuple[Retention, ...] = ()
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """What keeps rows from being written, other than what is simply not there yet."""
+        updates = (c for c in self.changes if c.action == "update" and c.is_decisive)
+        return (*self.refusals, *(change.text for change in updates))
+
+    @property
+    def creations(self) -> tuple[Change, ...]:
+        """What is not there yet."""
+        return tuple(change for change in self.changes if change.action == "create")
+
+
+def make_plan(
+    wanted: State, actual: State, places: Iterable[Place], instruction: str | None = None
+) -> Plan:
+    """Compares what should be with what is.
+
+    Datasets come before their tables, tables before views. How long rows of `places` are kept
+    changes only with an instruction.
+    """
+    items = [*_items(wanted, actual)]
+    refusals = [item.words for item in items if isinstance(item, Refusal)]
+    retentions = [*_retentions(wanted, actual, places)]
+    if not instruction:
+        refusals += [
+            f"{change.text}: the change needs a written reference, --instruction TEXT"
+            for change in retentions
+        ]
+    changes = tuple(item for item in items if isinstance(item, Change))
+    return Plan(changes, tuple(refusals), tuple(retentions))
+
+
+def check_locations(places: Iterable[Place]) -> Iterator[str]:
+    """Says which datasets would lie outside the locations that their account allows."""
+    for place in places:
+        if place.allowed_locations and not _allows(place, place.location):
+            yield (
+                f"{place.whose}: its dataset would lie in {place.location}, which is not one of "
+                f"allowed_locations ({', '.join(place.allowed_locations)})"
+            )
+
+
+def check_region(places: Iterable[Place], region: str | None) -> Iterator[str]:
+    """Says whose rows a run may not write from where it works (region; None: not known)."""
+    for place in places:
+        allowed = ", ".join(place.allowed_locations)
+        if allowed and region is None:
+            yield (
+                f"{place.whose}: allowed_locations is set ({allowed}), and where this run works is "
+                "not known: say it with --region, such as --region europe-west3"
+            )
+        elif region and allowed and not _allows(place, region):
+            yield (
+                f"{place.whose}: this run works in {region}, which is not one of "
+                f"allowed_locations ({allowed})"
+            )
+
+
+def _allows(place: Place, location: str) -> bool:
+    return location.lower() in {allowed.lower() for allowed in place.allowed_locations}
+
+
+def _items(wanted: State, actual: State) -> Iterator[Change | Refusal]:
+    for name, dataset in wanted.datasets.items():
+        found = actual.datasets.get(name)
+        yield from _settle("dataset", (name,), dataset, found, compare_dataset)
+    for path, table in wanted.tables.items():
+        kind = "view" if "view" in table else "table"
+        compare = compare_view if kind == "view" else compare_table
+        yield from _settle(kind, path, table, actual.tables.get(path), compare)
+
+
+def _settle(
+    kind: str,
+    path: tuple[str, ...],
+    wanted: Resource,
+    actual: Resource | None,
+    compare: Callable[[str, Resource, Resource], Found],
+) -> Iterator[Change | Refusal]:
+    if actual is None:
+        yield Change("create", kind, path, wanted)
+        return
+    found = [*compare(".".join(path), wanted, actual)]
+    yield from (item for item in found if isinstance(item, Refusal))
+    differences = [item for item in found if isinstance(item, Difference)]
+    if differences:
+        patch = {key: value for d in differences for key, value in d.patch.items()}
+        words = tuple(difference.words for difference in differences)
+        is_decisive = any(difference.is_decisive for difference in differences)
+        yield Change("update", kind, path, patch, words, is_decisive)
+
+
+def _retentions(wanted: State, actual: State, places: Iterable[Place]) -> Iterator[Retention]:
+    """Places of which the dataset or a table keeps rows for another time than wanted."""
+    for place in places:
+        if place.dataset not in actual.datasets:
+            continue
+        new = wanted.datasets[place.dataset][EXPIRATION]
+        kept = [actual.datasets[place.dataset].get(EXPIRATION)]
+        for (dataset, name), table in wanted.tables.items():
+            found = actual.tables.get((dataset, name))
+            if dataset == place.dataset and found and "timePartitioning" in table:
+                kept.append((found.get("timePartitioning") or {}).get("expirationMs"))
+        other = [old for old in kept if old != new]
+        if other:
+            yield Retention(place, other[0], new)

@@ -1,0 +1,117 @@
+"""BigQuery as it is: a client, the state of datasets and tables, and carrying out a plan."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import google.auth
+from google.api_core import exceptions
+from google.api_core.retry import Retry
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from pipelines.bigquery.errors import clear_service_errors
+from pipelines.bigquery.plan import Change
+from pipelines.bigquery.wanted import State
+
+EMULATOR = "BIGQUERY_EMULATOR_HOST"
+SCOPES = ("https://www.googleapis.com/auth/bigquery",)
+PATIENCE_SECONDS = 120.0
+# The service answers up to 100 requests a second to one user.
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class Service:
+    """A client of one project and how long to try again what fails for a moment."""
+
+    client: bigquery.Client
+    patience_seconds: float = PATIENCE_SECONDS
+    retry: Retry = field(init=False)
+
+    def __post_init__(self) -> None:
+        patient = bigquery.DEFAULT_RETRY.with_timeout(self.patience_seconds)
+        object.__setattr__(self, "retry", patient)
+
+    @property
+    def project(self) -> str:
+        """The project."""
+        return str(self.client.project)
+
+    def query(self, sql: str, location: str, job_id: str | None = None) -> list[Any]:
+        """Runs SQL to its end; its rows. Errors of SQL are raised at once."""
+        job = self.client.query(
+            sql,
+            job_id=job_id,
+            location=location,
+            retry=self.retry,
+            job_retry=None,
+            timeout=self.patience_seconds,
+        )
+        return list(job.result(retry=self.retry, job_retry=None))
+
+    def read_state(self, wanted: State) -> State:
+        """What there is of the datasets, tables and views that are wanted."""
+        with ThreadPoolExecutor(THREADS) as threads:
+            datasets = _present(wanted.datasets, threads.map(self._dataset, wanted.datasets))
+            keys = [key for key in wanted.tables if key[0] in datasets]
+            tables = _present(keys, threads.map(self._table, keys))
+        return State(datasets, tables)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Makes changes in their order; what is there already is not made again."""
+        for change in changes:
+            with clear_service_errors(change.text, "what was not reached yet is as it was"):
+                self._apply(change)
+
+    def _apply(self, change: Change) -> None:
+        if change.kind == "dataset":
+            reference = {"projectId": self.project, "datasetId": change.path[0]}
+            dataset = bigquery.Dataset.from_api_repr(
+                {"datasetReference": reference} | change.resource
+            )
+            if change.action == "create":
+                self.client.create_dataset(dataset, exists_ok=True, retry=self.retry)
+            else:
+                self.client.update_dataset(dataset, [*change.resource], retry=self.retry)
+            return
+        names = zip(("datasetId", "tableId"), change.path, strict=True)
+        reference = {"projectId": self.project, **dict(names)}
+        table = bigquery.Table.from_api_repr({"tableReference": reference} | change.resource)
+        if change.action == "create":
+            self.client.create_table(table, exists_ok=True, retry=self.retry)
+        else:
+            self.client.update_table(table, [*change.resource], retry=self.retry)
+
+    def _dataset(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = self.client.get_dataset(f"{self.project}.{name}", retry=self.retry)
+        except exceptions.NotFound:
+            return None
+        return found.to_api_repr()
+
+    def _table(self, key: tuple[str, str]) -> dict[str, Any] | None:
+        try:
+            found = self.client.get_table(".".join((self.project, *key)), retry=self.retry)
+        except exceptions.NotFound:
+            return None
+        return found.to_api_repr()
+
+
+def connect(project: str) -> Service:
+    """A service with the machine's own credentials, or the emulator's without any.
+
+    Raises OutputError without credentials; never asks anybody.
+    """
+    with clear_service_errors("signing in", "nothing was written"):
+        if os.environ.get(EMULATOR):
+            credentials: Any = AnonymousCredentials()
+        else:
+            credentials, _ = google.auth.default(scopes=SCOPES)
+        return Service(bigquery.Client(project=project, credentials=credentials))
+
+
+def _present(keys: Iterable[Any], found: Iterable[Any]) -> dict[Any, Any]:
+    return {key: resource for key, resource in zip(keys, found, strict=True) if resource}
