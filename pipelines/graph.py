@@ -13,6 +13,7 @@ from pipelines import progress
 from pipelines.parquet import write_rows
 from schemas.config import Config
 from schemas.events import CALLS, DECODED
+from schemas.stages import CANDIDATES, ENTRIES, SHOWINGS
 from schemas.tables import DEAD_LETTERS, TABLES
 from transforms.blocks import BlockStore
 from transforms.days import Days, KeepDays
@@ -22,10 +23,7 @@ from transforms.reading import Split, read_split
 from transforms.rows import dead_letter_rows, utc_day
 from transforms.stages import KeepRows, KeyedStage, Route
 from transforms.steps import (
-    CANDIDATES,
     COUNTS,
-    ENTRIES,
-    SHOWINGS,
     CallsStep,
     CandidatesStep,
     DecisionsStep,

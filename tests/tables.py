@@ -12,10 +12,10 @@ from pure import run_flow
 
 from schemas.config import Config, parse_config
 from schemas.events import CALLS, ENGAGEMENTS, PAGEVIEWS
+from schemas.stages import ENTRIES, SHOWINGS
 from transforms.displays import find_displays, find_engaged, find_showings
 from transforms.models import NumberPlan, with_models
 from transforms.sessions import Visits
-from transforms.steps import ENTRIES, SHOWINGS
 from transforms.visits import drop_duplicates, number_sessions, order_visits
 
 Row = dict[str, Any]

@@ -136,9 +136,7 @@ def _with_showing(rows: pl.DataFrame, showings: pl.DataFrame) -> pl.DataFrame:
         [
             rows.select(*CALL, "last_contact"),
             spans.drop("row"),
-            shown.drop(
-                "display_times", "engaged_times", "last_contact", "tracking_number", "slice"
-            ),
+            shown.drop("display_times", "engaged_times", "last_contact", "tracking_number"),
         ],
         how="horizontal",
     )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from schemas.config import Config
+from schemas.stages import SETTLED
 from transforms.callers import count_earlier, find_forms, find_origins, knows_number
 from transforms.candidates import CALL
 from transforms.models import NumberPlan, with_models
@@ -56,18 +57,28 @@ class Evidence(NamedTuple):
 
     calls: schemas.events.CALLS, each call once. candidates, declared: as transforms.candidates
     gives them, with `touchpoints`. entries: form entries (account, caller_key, time, event_id,
-    hash and FACTS of their session).
+    hash and FACTS of their session). settled: of calls that were decided for good before, and whose
+    evidence is not here any more, account, call_id and FACTS of their own session (null without).
     """
 
     calls: pl.DataFrame
     candidates: pl.DataFrame
     declared: pl.DataFrame
     entries: pl.DataFrame
+    settled: pl.DataFrame = pl.DataFrame(schema=SETTLED)
+
+
+class Decisions(NamedTuple):
+    """rows: one per call that is not settled. own: the own sessions of these calls, where they have
+    one: account, call_id, FACTS."""
+
+    rows: pl.DataFrame
+    own: pl.DataFrame
 
 
 def decide(
     evidence: Evidence, plan: NumberPlan, config: Config, excluded: pl.DataFrame
-) -> pl.DataFrame:
+) -> Decisions:
     """One row per call: the call, its parameters, the decision, the session decided on.
 
     Adds to the calls: earlier_calls, rule, status, method, reason, probability, none_probability,
@@ -76,9 +87,13 @@ def decide(
     facts, evidence = _number_facts(evidence)
     calls = _prepare(evidence.calls, plan, config)
     candidates = with_weights(evidence.candidates, calls)
-    calls = calls.join(_best(calls, candidates, "weight", "unaided"), on=CALL, how="left")
+    unaided = total_weights(calls.with_columns(w_saved=pl.lit(0.0)), candidates, "weight")
+    calls = calls.join(_best(unaided, candidates, "weight", "unaided"), on=CALL, how="left")
     forms = _form_sessions(find_forms(calls, evidence.entries), candidates)
-    own = _own_sessions(calls, evidence.declared, forms)
+    found = _own_sessions(calls, evidence.declared, forms)
+    found = found.join(evidence.settled, on=CALL, how="anti")
+    settled = evidence.settled.select(found.columns).drop_nulls("visitor_id")
+    own = pl.concat([found, settled])
     origins = find_origins(calls, own)
     calls = calls.join(origins.rename(_named("origin")), on=CALL, how="left")
     candidates, calls = _with_known_caller(candidates, calls)
@@ -88,20 +103,20 @@ def decide(
         .join(_facts_of(forms, "form"), on=CALL, how="left")
         .with_columns(share("w_none", 1.0).alias("p_none"), share("w_saved", 0.0).alias("p_saved"))
     )
-    decided = _choose(_apply_rules(calls, excluded))
-    shown = _shown(calls, candidates, facts)
-    return (
-        decided.join(shown, on=CALL, how="left")
+    decided = _choose(_apply_rules(calls.join(evidence.settled, on=CALL, how="anti"), excluded))
+    rows = (
+        decided.join(_shown(calls, candidates, facts), on=CALL, how="left")
         .with_columns(pl.col("candidates").fill_null([]))
         .rename({"session_id": "given_session_id"})
         .join(facts, on="fact", how="left")
         .drop("fact")
     )
+    return Decisions(rows, found.select(*CALL, "fact").join(facts, on="fact").drop("fact"))
 
 
 def _number_facts(evidence: Evidence) -> tuple[pl.DataFrame, Evidence]:
     """The sessions' columns once, as `fact` with FACTS; the evidence keeps their number."""
-    tables = (evidence.candidates, evidence.declared, evidence.entries)
+    tables = (evidence.candidates, evidence.declared, evidence.entries, evidence.settled)
     facts = pl.concat([table.select(FACTS) for table in tables]).with_row_index("fact")
     slim = []
     offset = 0
@@ -128,9 +143,10 @@ def _prepare(calls: pl.DataFrame, plan: NumberPlan, config: Config) -> pl.DataFr
 
 
 def _best(calls: pl.DataFrame, candidates: pl.DataFrame, weight: str, prefix: str) -> pl.DataFrame:
-    """The likeliest candidate of each call that has one: PREFIX_fact, _visitor_id, p_PREFIX."""
-    if prefix == "unaided":
-        calls = total_weights(calls.with_columns(w_saved=pl.lit(0.0)), candidates, weight)
+    """The likeliest candidate of each call that has one: PREFIX_fact, _visitor_id, p_PREFIX.
+
+    calls: with `total`, the sum that the weights are shares of.
+    """
     return (
         _likeliest(candidates, calls, weight)
         .unique(CALL, keep="first", maintain_order=True)

@@ -4,16 +4,11 @@ Each step is the whole of one stage: a backfill gives it all its input at once. 
 configuration only, no data, so a worker can keep and pickle them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
-from schemas.columns import Column
 from schemas.config import Account, Config
-from schemas.tables import SESSION_COLUMNS, SESSION_ID, SESSION_START, TOUCHPOINTS, VISITOR_ID
 from transforms.calls import latest_calls
 from transforms.candidates import SESSION, find_candidates, find_declared
 from transforms.decisions import FACTS, Evidence, decide
@@ -29,7 +24,7 @@ from transforms.models import NumberPlan, with_models
 from transforms.rows import conversion_rows, display_rows, session_rows
 from transforms.sessions import Visits, sessionize, touchpoints
 from transforms.settings import MINUTE, declared_window, with_settings
-from transforms.visits import PAGEVIEW, drop_duplicates, number_sessions, order_visits
+from transforms.visits import ENGAGEMENT, PAGEVIEW, drop_duplicates, number_sessions, order_visits
 
 Tables = dict[str, pl.DataFrame]
 COUNTS = {"kind": pl.String, "name": pl.String, "count": pl.Int64}
@@ -98,7 +93,7 @@ class VisitorsStep(Step):
             "displays": display_rows(daily_displays(showings), sessions, self.now),
             "showings": near.join(facts, on="session").drop("session"),
             "entries": entries.join(facts.drop("account"), on="session").drop("session"),
-            "counts": pl.concat([_visit_counts(sent, kept, rank) for rank in (0, 1)]),
+            "counts": visit_counts(sent, kept),
         }
 
     def _near(
@@ -120,10 +115,13 @@ def widest_window(account: Account) -> int:
     return round(max(windows) * MINUTE)
 
 
-def _visit_counts(sent: pl.DataFrame, kept: pl.DataFrame, rank: int) -> pl.DataFrame:
-    before, accepted = (int((visits["rank"] == rank).sum()) for visits in (sent, kept))
-    kind = "pageview" if rank == PAGEVIEW else "engagement"
-    return count_rows(kind, accepted=accepted, duplicates=before - accepted)
+def visit_counts(sent: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """Counts of the pageviews and engagements sent (rank) that are accepted, and duplicates."""
+    counts = []
+    for kind, rank in (("pageview", PAGEVIEW), ("engagement", ENGAGEMENT)):
+        before, accepted = (int((visits["rank"] == rank).sum()) for visits in (sent, kept))
+        counts.append(count_rows(kind, accepted=accepted, duplicates=before - accepted))
+    return pl.concat(counts)
 
 
 def form_entries(visits: Visits, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -143,7 +141,8 @@ class CandidatesStep(Step):
     """By account, number and hour: `calls`, `showings` in, `candidates` and `declared` out."""
 
     def __call__(self, tables: Tables) -> Tables:
-        showings = tables["showings"].unique(["account", "tracking_number", *SESSION])
+        named = ["account", "tracking_number", *SESSION]
+        showings = tables["showings"].unique(named).drop("slice")
         calls = with_models(tables["calls"], NumberPlan(self.config))
         callers = calls.select("account", "call_id", "caller_key")
         found = {
@@ -170,51 +169,4 @@ class DecisionsStep(Step):
             tables["entries"],
         )
         decided = decide(evidence, NumberPlan(self.config), self.config, self.excluded)
-        return {"conversions": conversion_rows(decided, self.config, self.now)}
-
-
-def _core_schema(columns: Sequence[Column]) -> dict[str, Any]:
-    """The columns' types inside the core, where a moment is a number of microseconds."""
-    schema = pa.schema([column.arrow_field() for column in columns])
-    types = dict(pl.DataFrame(schema.empty_table()).schema)
-    return {name: _core_type(kind) for name, kind in types.items()}
-
-
-def _core_type(kind: Any) -> Any:
-    if isinstance(kind, pl.Datetime):
-        return pl.Int64()
-    if isinstance(kind, pl.List):
-        return pl.List(_core_type(kind.inner))
-    if isinstance(kind, pl.Struct):
-        return pl.Struct({f.name: _core_type(f.dtype) for f in kind.fields})
-    return kind
-
-
-FACTS_SCHEMA = _core_schema((VISITOR_ID, SESSION_ID, SESSION_START, *SESSION_COLUMNS, TOUCHPOINTS))
-SHOWINGS = {
-    "tracking_number": pl.String,
-    "display_times": pl.List(pl.Int64),
-    "first_display": pl.Int64,
-    "last_display": pl.Int64,
-    "engaged_times": pl.List(pl.Int64),
-    "last_contact": pl.Int64,
-    "slice": pl.Int64,
-    "account": pl.String,
-} | FACTS_SCHEMA
-ENTRIES = {
-    "account": pl.String,
-    "caller_key": pl.String,
-    "time": pl.Int64,
-    "event_id": pl.String,
-    "hash": pl.UInt64,
-} | FACTS_SCHEMA
-CANDIDATES = {
-    "account": pl.String,
-    "call_id": pl.String,
-    "last_contact": pl.Int64,
-    "first_display": pl.Int64,
-    "last_display": pl.Int64,
-    "displays": pl.Int64,
-    **FACTS_SCHEMA,
-    "caller_key": pl.String,
-}
+        return {"conversions": conversion_rows(decided.rows, self.config, self.now)}

@@ -52,7 +52,7 @@ def decided(
         find_declared(seen, modelled(sent, config), config),
         entries(*(forms or [])),
     )
-    rows = decide(evidence, NumberPlan(config), config, excluded)
+    rows = decide(evidence, NumberPlan(config), config, excluded).rows
     order = [row["call_id"] for row in sent.to_dicts()]
     return sorted(rows.to_dicts(), key=lambda row: order.index(row["call_id"]))
 

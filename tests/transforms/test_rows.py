@@ -10,6 +10,7 @@ from tables import DEFAULTS, NOW, B, T, account, calls, modelled, pageviews, sho
 
 from schemas.config import Config
 from schemas.rules import rule_set
+from schemas.stages import ENTRIES
 from schemas.tables import CONVERSIONS, DISPLAYS, SESSIONS
 from transforms.candidates import find_candidates, find_declared
 from transforms.decisions import Evidence, decide
@@ -18,7 +19,6 @@ from transforms.models import NumberPlan
 from transforms.rows import conversion_rows, display_rows, session_rows
 from transforms.sessions import sessionize
 from transforms.settings import DAY, HOUR
-from transforms.steps import ENTRIES
 
 Row = dict[str, Any]
 SECOND = 1_000_000
@@ -34,7 +34,7 @@ def conversions(
     declared = find_declared(seen, modelled(sent, config), config)
     evidence = Evidence(sent, candidates, declared, pl.DataFrame(schema=ENTRIES))
     nobody = pl.DataFrame(schema={"account": pl.String, "caller_key": pl.String})
-    decided = decide(evidence, NumberPlan(config), config, nobody)
+    decided = decide(evidence, NumberPlan(config), config, nobody).rows
     return conversion_rows(decided, config, NOW).sort("call_id").to_dicts()
 
 
@@ -50,7 +50,9 @@ def test_a_row_has_the_columns_and_types_of_the_table() -> None:
     candidates = find_candidates(showings({}), modelled(sent))
     evidence = Evidence(sent, candidates, candidates.clear(), pl.DataFrame(schema=ENTRIES))
     nobody = pl.DataFrame(schema={"account": pl.String, "caller_key": pl.String})
-    rows = conversion_rows(decide(evidence, NumberPlan(DEFAULTS), DEFAULTS, nobody), DEFAULTS, NOW)
+    rows = conversion_rows(
+        decide(evidence, NumberPlan(DEFAULTS), DEFAULTS, nobody).rows, DEFAULTS, NOW
+    )
     assert rows.schema == empty
 
 
