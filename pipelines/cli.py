@@ -170,7 +170,30 @@ def doctor(options: argparse.Namespace, _: Sequence[str]) -> int:
     return found.exit_code
 
 
-COMMANDS = {"backfill": backfill, "explain": explain, "doctor": doctor}
+def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam tables`."""
+    from pipelines.output import OutputError
+    from pipelines.tables import run_tables
+    from schemas.config import ConfigError
+
+    try:
+        found, is_refused = run_tables(
+            options.action,
+            options.output,
+            options.config,
+            options.instruction,
+            detail=options.detail,
+            as_json=options.json,
+        )
+    except ConfigError as error:
+        return _fail(error, USAGE)
+    except OutputError as error:
+        return _fail(error, FAILED)
+    print(found)
+    return FAILED if is_refused else 0
+
+
+COMMANDS = {"backfill": backfill, "explain": explain, "doctor": doctor, "tables": tables}
 
 if __name__ == "__main__":
     main()

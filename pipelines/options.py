@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TypeAlias
 
+from pipelines.options_bigquery import add_tables
 from transforms.decode_times import time_of_number, time_of_text
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     _backfill(commands)
     _explain(commands)
     _doctor(commands)
+    add_tables(commands)
     return parser
 
 

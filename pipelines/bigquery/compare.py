@@ -58,6 +58,8 @@ def compare_dataset(name: str, wanted: Resource, actual: Resource) -> Found:
     hours = "maxTimeTravelHours"
     if str(actual.get(hours)) != wanted[hours]:
         yield Difference(f"time travel of {wanted[hours]} hours", {hours: wanted[hours]})
+    if actual.get("friendlyName") != wanted["friendlyName"]:
+        yield Difference("another friendly name", {"friendlyName": wanted["friendlyName"]})
     yield from _compare_notes(wanted, actual)
 
 

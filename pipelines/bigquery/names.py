@@ -8,6 +8,7 @@ from schemas.config import DATASET, LOCATION, Config, ConfigError
 
 SCHEME = "bigquery://"
 DEFAULT_LOCATION = "EU"
+CONTROL_PREFIX = "attribeam_"
 PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*[a-z0-9]")
 # What may stand in an account's name, but not in a dataset's, and has a plain counterpart there.
 _REPLACED = str.maketrans("-. ", "___")
@@ -61,7 +62,7 @@ def parse_target(output: str) -> Target:
 
 def control_dataset(location: str) -> str:
     """The dataset of a location for what belongs to no account: staging, journal, dead letters."""
-    return "attribeam_" + location.lower().replace("-", "_")
+    return CONTROL_PREFIX + location.lower().replace("-", "_")
 
 
 def control_place(location: str, config: Config) -> Place:
@@ -76,6 +77,13 @@ def control_place(location: str, config: Config) -> Place:
         key,
         default.allowed_locations,
     )
+
+
+def control_places(places: Iterable[Place], config: Config, target: Target) -> list[Place]:
+    """The control datasets of the places' locations, and of the target's."""
+    locations = {place.location.lower(): place.location for place in places}
+    locations.setdefault(target.location.lower(), target.location)
+    return [control_place(location, config) for location in locations.values()]
 
 
 def find_places(accounts: Iterable[str], config: Config, target: Target) -> dict[str, Place]:
@@ -93,10 +101,11 @@ def find_places(accounts: Iterable[str], config: Config, target: Target) -> dict
                 f"accounts {holders[place.dataset]} and {account} would share the dataset "
                 f"{place.dataset}; give one of them another in [accounts.NAME]: dataset = …"
             )
-        if place.dataset == control_dataset(place.location):
+        if place.dataset.startswith(CONTROL_PREFIX):
             raise ConfigError(
-                f"account {account}: the dataset {place.dataset} is kept for runs and their "
-                "staging tables; give the account another in [accounts.NAME]: dataset = …"
+                f"account {account}: the dataset {place.dataset} is not its own, names that "
+                f"begin with {CONTROL_PREFIX} are kept for runs; give it another in "
+                "[accounts.NAME]: dataset = …"
             )
         holders[place.dataset] = account
         places[account] = place

@@ -13,8 +13,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from pipelines.bigquery.errors import clear_service_errors
+from pipelines.bigquery.names import CONTROL_PREFIX
 from pipelines.bigquery.plan import Change
-from pipelines.bigquery.wanted import State
+from pipelines.bigquery.wanted import LABEL, State
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 SCOPES = ("https://www.googleapis.com/auth/bigquery",)
@@ -40,10 +41,14 @@ class Service:
         """The project."""
         return str(self.client.project)
 
-    def query(self, sql: str, location: str, job_id: str | None = None) -> list[Any]:
+    def query(
+        self, sql: str, location: str, job_id: str | None = None, **parameters: str
+    ) -> list[Any]:
         """Runs SQL to its end; its rows. Errors of SQL are raised at once."""
+        given = [bigquery.ScalarQueryParameter(k, "STRING", v) for k, v in parameters.items()]
         job = self.client.query(
             sql,
+            job_config=bigquery.QueryJobConfig(query_parameters=given),
             job_id=job_id,
             location=location,
             retry=self.retry,
@@ -51,6 +56,17 @@ class Service:
             timeout=self.patience_seconds,
         )
         return list(job.result(retry=self.retry, job_retry=None))
+
+    def accounts(self) -> list[str]:
+        """Accounts that have a dataset in the project."""
+        found = self.client.list_datasets(retry=self.retry)
+        return [
+            item.friendly_name
+            for item in found
+            if LABEL.items() <= item.labels.items()
+            and not item.dataset_id.startswith(CONTROL_PREFIX)
+            and item.friendly_name
+        ]
 
     def read_state(self, wanted: State) -> State:
         """What there is of the datasets, tables and views that are wanted."""

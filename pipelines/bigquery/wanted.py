@@ -90,6 +90,7 @@ def dataset_resource(project: str, place: Place) -> Resource:
     resource: Resource = {
         "datasetReference": {"projectId": project, "datasetId": place.dataset},
         "location": place.location,
+        "friendlyName": place.account or "attribeam",
         "description": f"Calls and sessions of {place.whose}, kept {place.retention_days} days.",
         "labels": LABEL,
         "defaultPartitionExpirationMs": str(place.retention_days * DAY_MILLISECONDS),

@@ -73,7 +73,7 @@ def test_two_accounts_do_not_share_a_dataset() -> None:
 
 def test_no_account_has_the_dataset_of_runs() -> None:
     """Staging tables and journal do not lie among an account's tables."""
-    with pytest.raises(ConfigError, match="is kept for runs"):
+    with pytest.raises(ConfigError, match="are kept for runs"):
         places("attribeam-eu")
 
 

@@ -1,0 +1,42 @@
+"""Options of the commands that concern BigQuery and retention."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+TABLES_EXAMPLES = """examples:
+  attribeam tables diff --output bigquery://my-project/EU --config attribeam.toml
+  attribeam tables apply --output bigquery://my-project/EU --config attribeam.toml \\
+      --instruction "keep 30 days, ticket 4711"
+"""
+
+
+def add_tables(commands: Commands) -> None:
+    """`attribeam tables`."""
+    tables = commands.add_parser(
+        "tables",
+        help="create and change the tables of accounts in BigQuery",
+        description="Datasets, tables and views of the accounts that the configuration names and "
+        "of those that have a dataset in the project.",
+        epilog=TABLES_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = tables.add_argument
+    add(
+        "action",
+        choices=("apply", "diff", "show"),
+        metavar="apply|diff|show",
+        help="make what is missing and change what differs; say what apply would do; list",
+    )
+    add("--output", required=True, metavar="bigquery://PROJECT[/LOCATION]", help="the project")
+    add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")
+    add("--detail", action="store_true", help="also the tables pageviews and engagements")
+    add(
+        "--instruction",
+        metavar="TEXT",
+        help="on whose word retention_days changes; kept in the table instructions",
+    )
+    add("--json", action="store_true", help="print JSON")
