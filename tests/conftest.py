@@ -25,8 +25,8 @@ def pubsub_binary() -> Path:
 
 @pytest.fixture(scope="session")
 def pubsub_address(pubsub_binary: Path) -> Iterator[str]:
-    """The address of a Pub/Sub server that this worker's tests share."""
-    with pubsub_server() as address:
+    """The address of a Pub/Sub server that this worker's tests share; deadlines from 1 s on."""
+    with pubsub_server(ack_deadline_seconds=1) as address:
         yield address
 
 

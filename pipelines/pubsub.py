@@ -1,0 +1,281 @@
+"""A Pub/Sub subscription, pulled: messages are held until they are acknowledged.
+
+A small client on Google's own: batches by number, size and time, deadlines that are extended while
+messages are held, outages that are waited out, and words for what waiting does not mend.
+`PUBSUB_EMULATOR_HOST` names a local server. Nothing here logs or raises what a message holds.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+import google.auth
+import grpc  # type: ignore[import-untyped]
+from google.api_core.exceptions import (
+    Aborted,
+    DeadlineExceeded,
+    GoogleAPICallError,
+    InternalServerError,
+    NotFound,
+    PermissionDenied,
+    RetryError,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+    Unknown,
+)
+from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import DefaultCredentialsError
+from google.cloud.pubsub_v1 import SubscriberClient
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import (
+    AcknowledgeRequest,
+    ModifyAckDeadlineRequest,
+    PullRequest,
+    PullResponse,
+)
+
+from pipelines.pubsub_held import HeldMessages, in_requests
+
+LOG = logging.getLogger(__name__)
+# At DEBUG Google's client would log each answer, with what the messages hold.
+logging.getLogger("google.pubsub_v1").setLevel(logging.INFO)
+
+NAME = re.compile(r"projects/[^/\s]+/subscriptions/[A-Za-z][\w.~+%-]{2,254}")
+MAX_BATCH_BYTES = 64 << 20
+ACKNOWLEDGE_SECONDS, CLOSE_SECONDS = 3.0, 1.0
+QUIET_SECONDS = 60.0
+SHORTEST_DEADLINE_SECONDS = 10.0
+CHANNEL_OPTIONS = [
+    # A message may have 10 MB and an answer several; gRPC's own limit is 4 MB.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    # gRPC would come to wait two minutes before it looks for a server that was gone.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+PASSING = (Aborted, InternalServerError, ServiceUnavailable, TooManyRequests, Unknown)
+_Errors = tuple[type[GoogleAPICallError], ...]
+NO_CREDENTIALS = (
+    "there are no Google credentials to read Pub/Sub with: set GOOGLE_APPLICATION_CREDENTIALS to "
+    "the key file of a service account, or run `gcloud auth application-default login`, or on "
+    "Google Cloud give the machine a service account; for a local server set PUBSUB_EMULATOR_HOST"
+)
+
+
+class SourceError(Exception):
+    """The subscription cannot be read; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as delivered; delivered again it keeps its id, and may have another ack_id."""
+
+    id: str
+    data: bytes
+    publish_time_us: int
+    ack_id: str
+
+
+def check_name(name: str) -> None:
+    """Raises SourceError unless the name is a subscription's full name."""
+    if not NAME.fullmatch(name):
+        raise SourceError(
+            f"{name!r} is no subscription's name; write projects/PROJECT/subscriptions/NAME"
+        )
+
+
+class Subscription:
+    """A subscription whose messages are held, by extending their deadlines, until acknowledged.
+
+    No call blocks longer than it is told, also while the server is gone: `pull` then comes back
+    empty and acknowledgements wait for the next call. Made for one thread.
+
+    Args:
+        name: `projects/P/subscriptions/S`.
+        give_up_seconds: How long an outage may last.
+        deadline_seconds: The acknowledgement deadline of the subscription, or less.
+
+    Raises:
+        SourceError: By any method: wrong name, no credentials, no such subscription, no
+            permission, or an outage longer than `give_up_seconds`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        give_up_seconds: float = 600.0,
+        deadline_seconds: float = SHORTEST_DEADLINE_SECONDS,
+    ) -> None:
+        check_name(name)
+        self.name = name
+        self.is_full = False
+        self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=_open_channel()))
+        self._outage = _Outage(give_up_seconds)
+        self._held = HeldMessages(self._set_deadline, deadline_seconds)
+        self._acknowledged: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def pull(self, max_messages: int, seconds: float) -> list[Message]:
+        """Messages, as soon as there are `max_messages` or 64 MB, or when the time is over.
+
+        Afterwards `is_full` says whether it ended before the time was over: more is then probably
+        waiting.
+        """
+        end = time.monotonic() + seconds
+        messages: list[Message] = []
+        size = 0
+        self._send_acknowledgements(seconds)
+        while not (full := len(messages) >= max_messages or size >= MAX_BATCH_BYTES):
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            found = self._pull_once(max_messages - len(messages), left)
+            if found is None:
+                break
+            messages += found
+            size += sum(len(message.data) for message in found)
+        self.is_full = full
+        return messages
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Tells the server that these messages are done.
+
+        Where it does not answer within 3 seconds, the messages stay held and it is told by the
+        next call. An acknowledgement that is never told means that the message comes again.
+        """
+        self._acknowledged += [message.ack_id for message in messages]
+        self._send_acknowledgements(ACKNOWLEDGE_SECONDS)
+
+    def close(self) -> None:
+        """Hands back what is not acknowledged, so that it comes again at once, and disconnects."""
+        with suppress(SourceError):
+            self._send_acknowledgements(CLOSE_SECONDS)
+        self._acknowledged.clear()
+        with suppress(GoogleAPICallError):
+            for ids in in_requests(self._held.stop()):
+                self._set_deadline(ids, 0)
+        self._client.close()
+
+    def _pull_once(self, max_messages: int, seconds: float) -> list[Message] | None:
+        """What the server has, perhaps nothing; None where it has not answered in time."""
+        request = PullRequest(subscription=self.name, max_messages=max_messages)
+        try:
+            answer = self._ask(self._client.pull, request, seconds, PASSING)
+        except (RetryError, DeadlineExceeded):  # away, or nothing came in this time
+            return None
+        # The plain protobuf message: proto-plus would wrap each field anew at every access.
+        messages = [_message(received) for received in PullResponse.pb(answer).received_messages]
+        self._held.add([message.ack_id for message in messages])
+        return messages
+
+    def _send_acknowledgements(self, seconds: float) -> None:
+        passing = (*PASSING, DeadlineExceeded)
+        for ids in in_requests(self._acknowledged):
+            request = AcknowledgeRequest(subscription=self.name, ack_ids=ids)
+            try:
+                self._ask(self._client.acknowledge, request, seconds, passing)
+            except RetryError:
+                return
+            self._held.remove(ids)
+            del self._acknowledged[: len(ids)]
+
+    def _set_deadline(self, ids: Sequence[str], seconds: int) -> None:
+        request = ModifyAckDeadlineRequest(
+            subscription=self.name, ack_ids=ids, ack_deadline_seconds=seconds
+        )
+        self._client.modify_ack_deadline(request, retry=None, timeout=ACKNOWLEDGE_SECONDS)
+
+    def _ask(
+        self, method: Callable[..., Any], request: Any, seconds: float, passing: _Errors
+    ) -> Any:
+        """The answer, tried again after errors that pass; RetryError once the time is over."""
+        retry = Retry(
+            if_exception_type(*passing),
+            initial=0.1,
+            maximum=5.0,
+            timeout=seconds,
+            on_error=self._outage.go_on,
+        )
+        try:
+            answer = method(request, retry=retry, timeout=seconds)
+        except (RetryError, DeadlineExceeded):
+            raise
+        except GoogleAPICallError as error:
+            raise SourceError(_words(error, self.name)) from None
+        self._outage.end()
+        return answer
+
+
+class _Outage:
+    """Since when the server has not answered; says so once, and gives up after a time."""
+
+    def __init__(self, give_up_seconds: float) -> None:
+        self._give_up_seconds = give_up_seconds
+        self._since: float | None = None
+        self._last = 0.0
+
+    def go_on(self, error: Exception) -> None:
+        """Takes note of an error that may pass; raises SourceError once it has lasted too long."""
+        now = time.monotonic()
+        # A server that has nothing to deliver does not answer either, so silence is no error.
+        if self._since is None or now - self._last > QUIET_SECONDS:
+            self._since = now
+            LOG.warning(
+                "Pub/Sub does not answer (%s); trying again for up to %g s",
+                type(error).__name__,
+                self._give_up_seconds,
+            )
+        self._last = now
+        if now - self._since > self._give_up_seconds:
+            raise SourceError(
+                f"Pub/Sub has not answered for {self._give_up_seconds:g} s "
+                f"({type(error).__name__}: {error.args[0]}); look at the network and the service "
+                "and start again: what was not acknowledged comes again"
+            ) from None
+
+    def end(self) -> None:
+        """Takes note of an answer."""
+        if self._since is not None:
+            LOG.warning("Pub/Sub answers again after %.0f s", time.monotonic() - self._since)
+            self._since = None
+
+
+def _open_channel() -> grpc.Channel:
+    local = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if local:
+        return grpc.insecure_channel(local, options=CHANNEL_OPTIONS)
+    try:
+        credentials, _ = google.auth.default(scopes=SubscriberGrpcTransport.AUTH_SCOPES)
+    except DefaultCredentialsError:
+        raise SourceError(NO_CREDENTIALS) from None
+    return SubscriberGrpcTransport.create_channel(credentials=credentials, options=CHANNEL_OPTIONS)
+
+
+def _words(error: GoogleAPICallError, name: str) -> str:
+    if isinstance(error, NotFound):
+        return f"Pub/Sub knows no subscription {name}: correct the name, or create it"
+    if isinstance(error, PermissionDenied):
+        return (
+            f"Pub/Sub gives no permission to read {name}: the account that runs this needs the "
+            "role roles/pubsub.subscriber on the subscription"
+        )
+    if isinstance(error, Unauthenticated):
+        return f"Pub/Sub does not accept the credentials ({error.message}): renew them"
+    return f"Pub/Sub refuses to deliver {name} ({type(error).__name__}: {error.message})"
+
+
+def _message(received: Any) -> Message:
+    sent = received.message
+    time_us = sent.publish_time.seconds * 1_000_000 + sent.publish_time.nanos // 1000
+    return Message(sent.message_id, sent.data, time_us, received.ack_id)
