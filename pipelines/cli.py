@@ -193,7 +193,27 @@ def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
     return FAILED if is_refused else 0
 
 
-COMMANDS = {"backfill": backfill, "explain": explain, "doctor": doctor, "tables": tables}
+def simulate(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam simulate`."""
+    from pipelines import simulate as simulation
+    from pipelines.simulation.parameters import ParameterError
+
+    try:
+        print(simulation.run_simulate(options))
+    except ParameterError as error:
+        return _fail(error, USAGE)
+    except simulation.SimulationError as error:
+        return _fail(error, FAILED)
+    return 0
+
+
+COMMANDS = {
+    "backfill": backfill,
+    "explain": explain,
+    "doctor": doctor,
+    "tables": tables,
+    "simulate": simulate,
+}
 
 if __name__ == "__main__":
     main()

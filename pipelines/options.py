@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipelines.options_bigquery import add_tables
+from pipelines.options_accuracy import add_simulate
 from transforms.decode_times import time_of_number, time_of_text
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -33,6 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     _explain(commands)
     _doctor(commands)
     add_tables(commands)
+    add_simulate(commands)
     return parser
 
 

@@ -1,0 +1,50 @@
+"""Options of the commands that measure how right attribution is."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.options import Commands
+
+MOST_DAYS = 3_650
+
+
+def add_simulate(commands: "Commands") -> None:
+    """`attribeam simulate`."""
+    simulate = commands.add_parser(
+        "simulate",
+        help="make events of sites with a number pool, and the truth about their calls",
+        description="Writes pageviews.jsonl, engagements.jsonl, calls.jsonl, attribeam.toml and "
+        "truth.csv. Parameters and profiles: docs/simulate.md.",
+        epilog="example:\n  attribeam simulate --days 14 --seed 1 --profile quiet_shop "
+        "--set pool_numbers=4 --output simulated",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = simulate.add_argument
+    add("--days", type=_days, required=True, metavar="N", help="how many days")
+    add("--seed", type=_seed, required=True, metavar="S", help="the result depends on it alone")
+    add("--profile", metavar="NAME", help="one site only (each profile as an account of its name)")
+    add(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter; may be repeated",
+    )
+    add("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    add("--json", action="store_true", help="print the counts as JSON")
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of days from 1 to {MOST_DAYS}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
+    return int(text)

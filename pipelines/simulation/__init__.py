@@ -1,0 +1,1 @@
+"""A site with a number pool and known truth, made without the code it tests (transforms/)."""
