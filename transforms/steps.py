@@ -115,12 +115,20 @@ def widest_window(account: Account) -> int:
     return round(max(windows) * MINUTE)
 
 
-def visit_counts(sent: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Counts of the pageviews and engagements sent (rank) that are accepted, and duplicates."""
+def visit_counts(
+    sent: pl.DataFrame, kept: pl.DataFrame, held: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Counts of the pageviews and engagements sent (rank): accepted, duplicates.
+
+    kept: what duplicates leave of those sent and of those that were held before.
+    """
     counts = []
     for kind, rank in (("pageview", PAGEVIEW), ("engagement", ENGAGEMENT)):
-        before, accepted = (int((visits["rank"] == rank).sum()) for visits in (sent, kept))
-        counts.append(count_rows(kind, accepted=accepted, duplicates=before - accepted))
+        new, after, before = (
+            0 if rows is None else int((rows["rank"] == rank).sum()) for rows in (sent, kept, held)
+        )
+        accepted = after - before
+        counts.append(count_rows(kind, accepted=accepted, duplicates=new - accepted))
     return pl.concat(counts)
 
 

@@ -13,6 +13,7 @@ NOW = BEGIN + 58 * DAY
 KINDS = ("pageview", "engagement", "call")
 ACCOUNTS = ["shop", "shop", "shop", "clinic"]
 VISITORS = ["v1", "v2", "v3"]
+# The last, which a session without id would get too, is only named by calls.
 SESSION_IDS = [None] * 6 + ["s1", "s1", "s2", f"v1-{BEGIN // 1000}"]
 EVENT_IDS = [None, "e1", "e2", ""]
 NUMBERS = ["+4570101010", "70 10 10 10", "+4570202020", "tel:70202020", "+4570303030", "112"]

@@ -1,0 +1,1 @@
+"""The keyed stages of the stream: pure steps over the rows of the keys that a block touches."""
