@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import TypeAlias
 
-from pipelines.options_bigquery import add_tables
 from pipelines.options_accuracy import add_simulate
+from pipelines.options_bigquery import add_tables
 from transforms.decode_times import time_of_number, time_of_text
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
