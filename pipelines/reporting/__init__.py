@@ -1,0 +1,1 @@
+"""The report on a warehouse: queries, figures, charts, page."""
