@@ -70,10 +70,11 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
 
 def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfill":
     from pipelines import backfill as pipeline
+    from pipelines.bigquery.names import is_bigquery
 
-    if "://" in options.output:
+    if "://" in options.output and not is_bigquery(options.output):
         raise pipeline.UsageError(
-            f"--output {options.output}: only a local folder can be written yet"
+            f"--output {options.output}: write a local folder or bigquery://PROJECT[/LOCATION]"
         )
     if options.first and options.end and options.first >= options.end:
         raise pipeline.UsageError(f"--from {options.first} must be before --to {options.end}")
@@ -83,7 +84,7 @@ def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfil
         calls=options.calls,
         erasures=options.erasures,
         config=options.config,
-        output=Path(options.output),
+        output=options.output if is_bigquery(options.output) else Path(options.output),
         now=options.now if options.now is not None else clock(),
         first=options.first,
         end=options.end,
@@ -170,6 +171,24 @@ def doctor(options: argparse.Namespace, _: Sequence[str]) -> int:
     return found.exit_code
 
 
+def report(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam report`."""
+    from pipelines.output import OutputError
+    from pipelines.report import ReportError, write_report
+
+    if "://" in options.output:
+        where = f"--output {options.output}"
+        return _fail(ValueError(f"{where}: only a local warehouse can be reported yet"), USAGE)
+    try:
+        written = write_report(Path(options.output), options.html, options.account)
+    except (ReportError, OutputError) as error:
+        return _fail(error, FAILED)
+    if not written.calls:
+        print("attribeam: warning: no calls in the warehouse; the report says so", file=sys.stderr)
+    print(f"Report: {written.path} ({written.calls:,} calls{written.when})")
+    return 0
+
+
 def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`attribeam tables`."""
     from pipelines.output import OutputError
@@ -211,6 +230,7 @@ COMMANDS = {
     "backfill": backfill,
     "explain": explain,
     "doctor": doctor,
+    "report": report,
     "tables": tables,
     "simulate": simulate,
 }

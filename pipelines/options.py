@@ -33,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     _backfill(commands)
     _explain(commands)
     _doctor(commands)
+    _report(commands)
     add_tables(commands)
     add_simulate(commands)
     return parser
@@ -103,6 +104,21 @@ def _doctor(commands: Commands) -> None:
     doctor.add_argument("--calls", nargs="+", default=[], metavar="PATH")
     doctor.add_argument("--output", metavar="DIR", help="folder to be written to")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _report(commands: Commands) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write one HTML file that shows what a warehouse holds",
+        epilog="example:\n  attribeam report --output warehouse --html calls.html",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    report.add_argument("--output", required=True, metavar="DIR", help="the warehouse")
+    report.add_argument(
+        "--html", type=Path, metavar="FILE", help="where to write (DIR/report.html)"
+    )
+    report.add_argument("--account", metavar="NAME", help="only this account (default: all)")
 
 
 def _day(text: str) -> dt.date:

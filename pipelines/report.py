@@ -15,10 +15,13 @@ from pipelines.reporting.charts import all_charts
 from pipelines.reporting.figures import all_tables, headline, lead
 from pipelines.reporting.page import render
 from pipelines.reporting.source import QUERIES, DuckdbSource, Parameters, Source
+from pipelines.reporting.tables import Results
 from pipelines.views import DATABASE
 from pipelines.warehouse import LocalWarehouse
 
 PAGE = "report.html"
+# A run that commits between two queries would leave the page with some days new and some old.
+READINGS = 3
 
 
 class ReportError(Exception):
@@ -33,9 +36,14 @@ class Report:
     calls: int
     period: str
 
+    @property
+    def when(self) -> str:
+        """The days, to stand after the number of calls."""
+        return f", {self.period}" if self.period else ""
 
-def write_report(folder: Path, html: Path | None = None, now: datetime | None = None) -> Report:
-    """Writes the report on a local warehouse, by default into its folder.
+
+def write_report(folder: Path, html: Path | None = None, account: str | None = None) -> Report:
+    """Writes the report on a local warehouse, or one of its accounts; by default into its folder.
 
     Raises ReportError where there is no warehouse, nothing in it, or the file cannot be written;
     a file that was there before is then as it was.
@@ -43,32 +51,27 @@ def write_report(folder: Path, html: Path | None = None, now: datetime | None = 
     LocalWarehouse(folder).recover()
     if not (folder / DATABASE).exists():
         raise ReportError(f"{folder}: no warehouse there; make one with attribeam backfill")
-    path = html or folder / PAGE
     try:
         with DuckdbSource(folder) as source:
-            context = page_context(source, now or datetime.now(UTC))
+            context = page_context(source, account, datetime.now(UTC))
     except duckdb.Error as error:
         raise ReportError(
-            f"{folder / DATABASE}: cannot be read ({type(error).__name__}); run attribeam backfill "
-            "again, which writes it anew, or wait until the run that writes there has ended"
+            f"{folder / DATABASE}: cannot be read ({type(error).__name__}); where a run is writing "
+            "there, wait until it has ended; otherwise attribeam backfill writes it anew"
         ) from error
+    path = html or folder / PAGE
     _write(path, render(context))
     return Report(path, context["head"].calls, context["period"])
 
 
-def page_context(source: Source, made: datetime) -> dict[str, Any]:
-    """What the page shows of a warehouse. Raises ReportError where it holds nothing."""
-    everyone: Parameters = {"account": None}
-    period = source.rows("period", everyone).row(0, named=True)
-    if not (period["calls"] or period["sessions"] or period["dead_letters"]):
-        raise ReportError(
-            f"{source.name}: the warehouse is empty, neither calls nor sessions; run attribeam "
-            "backfill on your events first"
-        )
-    days = _days(period)
-    bounds = {"first_day": days[0], "last_day": days[-1]} if days else {}
-    parameters: Parameters = {"first_day": None, "last_day": None, **everyone, **bounds}
-    results = {query: source.rows(query, parameters) for query in QUERIES}
+def page_context(source: Source, account: str | None, made: datetime) -> dict[str, Any]:
+    """What the page shows. Raises ReportError where the source holds nothing, or keeps changing."""
+    for _ in range(READINGS):
+        period, results, days = _read(source, account)
+        if source.rows("period", {"account": account}).row(0, named=True) == period:
+            break
+    else:
+        raise ReportError(f"{source.name}: a run keeps writing there; wait until it has ended")
     head, tables = headline(results), all_tables(results, days)
     return {
         "head": head,
@@ -83,6 +86,23 @@ def page_context(source: Source, made: datetime) -> dict[str, Any]:
         "written": _moment(period["written_at"]),
         "made": _moment(made),
     }
+
+
+def _read(source: Source, account: str | None) -> tuple[dict[str, Any], Results, list[date]]:
+    """What the source holds, the results of all queries, and the days that they are about."""
+    period = source.rows("period", {"account": account}).row(0, named=True)
+    if not (period["calls"] or period["sessions"] or period["dead_letters"]):
+        if account is None:
+            raise ReportError(
+                f"{source.name}: the warehouse is empty; run attribeam backfill first"
+            )
+        known = source.rows("period", {"account": None})["accounts"][0]
+        names = ", ".join(known) if known is not None else "none"
+        raise ReportError(f"account {account!r}: not in {source.name}, which has: {names}")
+    days = _days(period)
+    first, last = (days[0], days[-1]) if days else (None, None)
+    parameters: Parameters = {"account": account, "first_day": first, "last_day": last}
+    return period, {query: source.rows(query, parameters) for query in QUERIES}, days
 
 
 def _days(period: Mapping[str, Any]) -> list[date]:

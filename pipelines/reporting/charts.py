@@ -113,9 +113,9 @@ def _sources(results: Results) -> alt.LayerChart | alt.FacetChart | None:
     bars = base.mark_bar(color="var(--attributed)", height={"band": 0.6}).encode(
         x=alt.X("calls:Q", title="Calls").axis(tickCount=5)
     )
-    marks = base.mark_tick(color="var(--ink)", thickness=3, height={"band": 0.85}).encode(
-        x="expected_calls:Q"
-    )
+    marks = base.mark_tick(
+        color="var(--ink)", thickness=3, opacity=1, height={"band": 0.85}
+    ).encode(x="expected_calls:Q")
     return alt.layer(bars, marks).properties(height=ROW_HEIGHT * rows.height)
 
 

@@ -75,7 +75,7 @@ def devices_table(results: Results) -> Table:
 def _visited(key: str, first: Column, rows: pl.DataFrame) -> Table:
     counts = ["sessions", "calls"]
     columns = [
-        Column("calls", "Attributed", term="attributed"),
+        Column("calls", "Attributed", term="from_session"),
         Column("sessions", "Sessions", term="sessions"),
         Column("rate", "Per 1,000", "decimal", "rate"),
     ]

@@ -144,6 +144,11 @@ TERMS = {
         "silence between them.",
     ),
     "pool_sessions": ("Sessions of a number", "Visits that showed the number, robots' included."),
+    "from_session": (
+        "Attributed to a visit",
+        "Calls attributed to a session that is known. A number that stands for one source has "
+        "neither page nor device.",
+    ),
     "rate": (
         "Calls per 1,000 sessions",
         "Attributed calls by sessions of the report's days. A call may follow days after a visit.",
