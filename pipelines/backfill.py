@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines import progress
 from pipelines.graph import INPUT_DAYS, BackfillPlan, build, read_notes
 from pipelines.ledger import imbalances, make_ledger
-from pipelines.warehouse import LocalWarehouse, Run
+from pipelines.outputs import OutputRun, open_output
 from schemas.config import Config, load_config
 from schemas.rules import rule_set
 from schemas.tables import DEAD_LETTERS
@@ -57,7 +57,7 @@ class Backfill:
     calls: Sequence[str]
     erasures: Sequence[str]
     config: Path | None
-    output: Path
+    output: Path | str
     now: int
     first: dt.date | None = None
     end: dt.date | None = None
@@ -79,7 +79,7 @@ def run_backfill(asked: Backfill) -> dict[str, Any]:
     config = load_config(asked.config)
     settings = DecodeSettings(config, load_key(), asked.now)
     splits = find_splits(asked)
-    with LocalWarehouse(asked.output).open_run() as run:
+    with open_output(asked.output, config, asked.beam_options).open_run() as run:
         progress.expect(sum(split_bytes(split) for split in splits))
         plan = make_plan(asked, splits, settings, str(run.staging))
         with beam.Pipeline(options=local_options(asked.beam_options)) as pipeline:
@@ -169,7 +169,9 @@ def _check_counts(report: dict[str, Any], asked: Backfill) -> None:
         )
 
 
-def _replaced(run: Run, asked: Backfill, config: Config, report: dict[str, Any]) -> pl.DataFrame:
+def _replaced(
+    run: OutputRun, asked: Backfill, config: Config, report: dict[str, Any]
+) -> pl.DataFrame:
     """What the run replaces (table, account, day), with warnings added to the report.
 
     Of each account: the days its input has events of, calls for conversions and visits for the

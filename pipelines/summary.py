@@ -15,18 +15,23 @@ BY_DECISION = """
 """
 
 
-def print_summary(report: dict[str, Any], folder: Path) -> None:
-    """Prints the ledger, what was decided in the warehouse as it now stands, and where it is."""
+def print_summary(report: dict[str, Any], output: Path | str) -> None:
+    """Prints the ledger, what was decided in the warehouse as it now stands, and where it is.
+
+    output: a local warehouse's folder, or bigquery://…, which is not asked for its calls.
+    """
     console = Console()
     console.print(_ledger(report))
-    console.print(query_table(folder, "Calls in the warehouse by decision", BY_DECISION))
+    if isinstance(output, Path):
+        console.print(query_table(output, "Calls in the warehouse by decision", BY_DECISION))
     written = report["rows"]["conversions"]
     console.print(
         f"{written['written']} conversions written, {written['expired']} of expired days and "
         f"{written['outside']} outside --from and --to left out; {report['seconds']} s",
         soft_wrap=True,
     )
-    console.print(f"Warehouse: {folder / DATABASE}", soft_wrap=True)
+    place = output / DATABASE if isinstance(output, Path) else output
+    console.print(f"Warehouse: {place}", soft_wrap=True)
 
 
 def _ledger(report: dict[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from pipelines.bigquery.names import (
 )
 from pipelines.bigquery.plan import Plan, check_locations, make_plan
 from pipelines.bigquery.service import Service, connect
-from pipelines.bigquery.wanted import DETAIL_TABLES, INSTRUCTIONS, State, wanted_state
+from pipelines.bigquery.wanted import INSTRUCTIONS, State, wanted_state, without_absent_detail
 from schemas.config import ConfigError, load_config
 
 COLUMNS = ("dataset", "table", "kind", "location", "expires", "columns", "rows", "bytes")
@@ -84,11 +84,10 @@ def open_tables(output: str, config_path: Path | None, *, detail: bool) -> Table
         accounts = {*config.accounts, *service.accounts()}
         places = find_places(accounts, config, target)
         controls = control_places(places.values(), config, target)
-        everything = wanted_state(
-            target.project, places.values(), controls, [p.dataset for p in places.values()]
-        )
-        actual = service.read_state(everything)
-    wanted = everything if detail else _without_absent_detail(everything, actual)
+        wanted = wanted_state(target.project, places.values(), controls)
+        actual = service.read_state(wanted)
+    if not detail:
+        wanted = without_absent_detail(wanted, actual)
     return Tables(service, places, wanted, actual)
 
 
@@ -137,16 +136,6 @@ def plan_json(plan: Plan) -> dict[str, list[str]]:
 
 def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
-
-
-def _without_absent_detail(wanted: State, actual: State) -> State:
-    """Detail tables are looked after where they are, and made only where they are asked for."""
-    absent = {
-        (dataset, name)
-        for dataset, name in wanted.tables
-        if name in DETAIL_TABLES and (dataset, name) not in actual.tables
-    }
-    return State(wanted.datasets, {key: t for key, t in wanted.tables.items() if key not in absent})
 
 
 def _write_instruction(

@@ -37,6 +37,16 @@ class Service:
         object.__setattr__(self, "retry", patient)
 
     @property
+    def is_emulator(self) -> bool:
+        """True where the emulator of tests answers (docs/bigquery.md lists how it differs)."""
+        return bool(os.environ.get(EMULATOR))
+
+    @property
+    def upload_tries(self) -> int:
+        """How often a part of an upload is sent again; the waits double from a second on."""
+        return max(1, int(self.patience_seconds).bit_length() - 1)
+
+    @property
     def project(self) -> str:
         """The project."""
         return str(self.client.project)
@@ -67,6 +77,13 @@ class Service:
             and not item.dataset_id.startswith(CONTROL_PREFIX)
             and item.friendly_name
         ]
+
+    def control_datasets(self) -> list[tuple[str, str]]:
+        """(name, location) of the control datasets that are there."""
+        found = self.client.list_datasets(retry=self.retry)
+        names = [item.dataset_id for item in found if item.dataset_id.startswith(CONTROL_PREFIX)]
+        datasets = [(name, self._dataset(name)) for name in names]
+        return [(name, dataset["location"]) for name, dataset in datasets if dataset]
 
     def read_state(self, wanted: State) -> State:
         """What there is of the datasets, tables and views that are wanted."""

@@ -59,19 +59,12 @@ class State:
     tables: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
 
-def wanted_state(
-    project: str, places: Iterable[Place], controls: Iterable[Place], detail: Iterable[str] = ()
-) -> State:
-    """Datasets, tables and views of accounts and of the control datasets.
-
-    detail: the datasets that also have the tables `pageviews` and `engagements`.
-    """
+def wanted_state(project: str, places: Iterable[Place], controls: Iterable[Place]) -> State:
+    """Datasets, tables (detail tables too) and views of accounts, and the control datasets."""
     state = State()
-    with_detail = set(detail)
     for place in places:
-        names = [n for n in TABLES if n not in DETAIL_TABLES or place.dataset in with_detail]
         state.datasets[place.dataset] = dataset_resource(project, place)
-        for table in [TABLES[name] for name in names]:
+        for table in TABLES.values():
             state.tables[place.dataset, table.name] = table_resource(project, place, table)
         state.tables[place.dataset, INSTRUCTIONS.name] = table_resource(
             project, place, INSTRUCTIONS, is_kept=True
@@ -83,6 +76,16 @@ def wanted_state(
         for table in (DEAD_LETTERS, COMMITS):
             state.tables[place.dataset, table.name] = table_resource(project, place, table)
     return state
+
+
+def without_absent_detail(wanted: State, actual: State) -> State:
+    """Detail tables are looked after where they are, and made only where they are asked for."""
+    kept = {
+        path: table
+        for path, table in wanted.tables.items()
+        if path[1] not in DETAIL_TABLES or path in actual.tables
+    }
+    return State(wanted.datasets, kept)
 
 
 def dataset_resource(project: str, place: Place) -> Resource:

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.bigquery.names import Place, Target, control_place, find_places, parse_target
 from pipelines.bigquery.plan import Plan, check_locations, check_region, make_plan
-from pipelines.bigquery.wanted import State, wanted_state
+from pipelines.bigquery.wanted import State, wanted_state, without_absent_detail
 from schemas.config import Config, ConfigError, parse_config
 
 TARGET = Target("project", "EU")
@@ -20,7 +20,8 @@ def places(*accounts: str, config: Config | None = None) -> list[Place]:
 
 def state(*accounts: str, **settings: Any) -> State:
     """What accounts should have; with what the service adds to a table it describes."""
-    wanted = wanted_state("project", places(*accounts, config=parse_config(settings)), ())
+    everything = wanted_state("project", places(*accounts, config=parse_config(settings)), ())
+    wanted = without_absent_detail(everything, State())
     for resource in wanted.tables.values():
         resource["type"] = "VIEW" if "view" in resource else "TABLE"
     return copy.deepcopy(wanted)
