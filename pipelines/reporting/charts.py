@@ -3,6 +3,7 @@
 Colours are the page's CSS variables, so that a chart follows light, dark and print by itself.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +14,11 @@ import polars as pl
 from pipelines.reporting import words
 from pipelines.reporting.tables import Results, Table
 from pipelines.reporting.tables_calls import NO_SOURCE, by_source
-from pipelines.reporting.tables_people import certainty_steps, delay_steps
-from pipelines.reporting.tables_site import pool_by_hour
 
 SOURCES_CHARTED = 10
 HEIGHT, ROW_HEIGHT = 220, 28
 DAYS_NAMED = 8
+HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,17 @@ class Drawing:
 
 def all_charts(results: Results, tables: dict[str, Table]) -> dict[str, Drawing]:
     """Every chart that has something to show, by its key."""
-    load = pool_by_hour(results)
+    days, callers, load = tables["days"], tables["callers"], tables["pool_hours"]
     plain = {
         "sources": _sources(results),
-        "delays": _steps(delay_steps(results), "Time, in unequal steps"),
-        "certainty": _steps(certainty_steps(results), "Probability of the decision"),
+        "delays": _steps(tables["delays"], "Time, in unequal steps"),
+        "certainty": _steps(tables["certainty"], "Probability of the decision"),
         "load": _hourly(load, "load", "Visitors per number", ".1f", "second"),
         "shared": _hourly(load, "share", "Share of displays shared", ".0%", "ambiguous"),
     }
     stacked = {
-        "days": _stacked(tables["days"], STATUS_PARTS, _day_axis(tables["days"])),
-        "callers": _stacked(tables["callers"], CALLER_PARTS, _day_axis(tables["callers"])),
+        "days": _stacked(days, STATUS_PARTS, _day_axis(days)),
+        "callers": _stacked(callers, CALLER_PARTS, _day_axis(callers)),
         "answers": _stacked(tables["answers_by_hour"], ANSWER_PARTS, _hour_axis()),
     }
     drawn = {key: Drawing(_finish(chart)) for key, chart in plain.items() if chart is not None}
@@ -111,7 +111,7 @@ def _sources(results: Results) -> alt.LayerChart | alt.FacetChart | None:
         ],
     )
     bars = base.mark_bar(color="var(--attributed)", height={"band": 0.6}).encode(
-        x=alt.X("calls:Q", title="Calls").axis(tickCount=5)
+        x=alt.X("calls:Q", title="Calls").axis(**_count_axis(rows["calls"], rows["expected_calls"]))
     )
     marks = base.mark_tick(
         color="var(--ink)", thickness=3, opacity=1, height={"band": 0.85}
@@ -132,12 +132,13 @@ def _stacked(table: Table, parts: Sequence[Part], axis: alt.X) -> Drawing | None
     shown = [part for part in parts if rows.filter(part=part.title)["calls"].sum()]
     if not shown:
         return None
+    tops = rows.group_by("label").agg(pl.col("calls").sum())["calls"]
     chart = (
         alt.Chart(rows)
         .mark_bar(stroke="var(--card)", strokeWidth=1)
         .encode(
             x=axis,
-            y=alt.Y("calls:Q", title="Calls").axis(tickMinStep=1, tickCount=5),
+            y=alt.Y("calls:Q", title="Calls").axis(**_count_axis(tops)),
             color=alt.Color("part:N", legend=None).scale(
                 domain=[part.title for part in shown],
                 range=[f"var(--{part.colour})" for part in shown],
@@ -173,13 +174,26 @@ def _day_axis(table: Table) -> alt.X:
 
 
 def _hour_axis() -> alt.X:
-    return alt.X("label:O", title="Hour of the day (UTC)").axis(
-        labelAngle=0, values=[f"{hour:02}:00" for hour in range(0, 24, 4)], grid=False
+    return (
+        alt.X("label:O", title="Hour of the day (UTC)")
+        .scale(domain=HOURS)
+        .axis(labelAngle=0, values=HOURS[::4], grid=False)
     )
 
 
-def _steps(rows: pl.DataFrame, title: str) -> alt.Chart | None:
-    """Bars of steps in the order of the rows."""
+def _count_axis(*counts: pl.Series) -> dict[str, Any]:
+    """Ticks at whole calls only, however few there are."""
+    most = max(float(str(series.max())) for series in counts)
+    return {"tickCount": max(1, min(5, math.ceil(most))), "format": ",d"}
+
+
+def _steps(table: Table, title: str) -> alt.Chart | None:
+    """Bars of a table's calls in the order of its rows."""
+    rows = pl.DataFrame(
+        [(row["label"], row["calls"]) for row in table.rows],
+        {"label": pl.String, "calls": pl.Int64},
+        orient="row",
+    )
     if not rows["calls"].sum():
         return None
     return (
@@ -189,7 +203,7 @@ def _steps(rows: pl.DataFrame, title: str) -> alt.Chart | None:
             x=alt.X("label:O", sort=rows["label"].to_list(), title=title).axis(
                 labelAngle=-40, labelOverlap=False
             ),
-            y=alt.Y("calls:Q", title="Calls").axis(tickMinStep=1, tickCount=5),
+            y=alt.Y("calls:Q", title="Calls").axis(**_count_axis(rows["calls"])),
             tooltip=[
                 alt.Tooltip("label:O", title=title),
                 alt.Tooltip("calls:Q", title="Calls", format=","),
@@ -200,13 +214,14 @@ def _steps(rows: pl.DataFrame, title: str) -> alt.Chart | None:
 
 
 def _hourly(
-    hours: pl.DataFrame, column: str, title: str, number_format: str, colour: str
+    table: Table, column: str, title: str, number_format: str, colour: str
 ) -> alt.Chart | None:
     """Bars by hour of the day; an hour without displays has none."""
-    if hours[column].is_null().all():
+    rows = [(row["label"], row[column]) for row in table.rows if row[column] is not None]
+    if not rows:
         return None
     return (
-        alt.Chart(hours.select("label", value=column))
+        alt.Chart(pl.DataFrame(rows, ["label", "value"], orient="row"))
         .mark_bar(color=f"var(--{colour})")
         .encode(
             x=_hour_axis(),

@@ -10,6 +10,8 @@ import polars as pl
 from pipelines.reporting import tables_calls, tables_people, tables_site, words
 from pipelines.reporting.tables import Results, Table, share, sum_of
 
+NAME_LENGTH = 40
+
 
 @dataclass(frozen=True)
 class Part:
@@ -98,7 +100,9 @@ def all_tables(results: Results, days: list[date]) -> dict[str, Table]:
 def lead(head: Headline) -> str:
     """The first screen in two sentences."""
     calls = {part.key: part.calls for part in head.parts}
-    named = [f"{row['label']} ({row['calls']:,})" for row in head.top_sources if row["calls"]]
+    named = [
+        f"{_short(row['label'])} ({row['calls']:,})" for row in head.top_sources if row["calls"]
+    ]
     told = f"{calls['attributed']:,} of {head.calls:,} calls could be attributed"
     told += f", above all to {_listed(named)}" if named else ""
     unknown = calls["ambiguous"] + calls["unattributed"]
@@ -109,3 +113,9 @@ def lead(head: Headline) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _short(name: str) -> str:
+    """A name in a sentence: cut, and isolated, so that its direction of writing stays its own."""
+    cut = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+    return f"\u2068{cut}\u2069"

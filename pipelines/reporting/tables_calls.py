@@ -136,8 +136,9 @@ def _source_name() -> pl.Expr:
 
 def sources_table(results: Results) -> Table:
     """Calls by source and medium, counted and expected as in conversions_by_source."""
-    rows = by_source(results)
-    counts = ["calls", "expected_calls", "qualified_calls", "first_calls"]
+    rows, counts = by_source(results), ["calls", "expected_calls", "qualified_calls", "first_calls"]
+    is_named = pl.col("label") != NO_SOURCE
+    shown = largest(rows.filter(is_named), counts, SOURCES_SHOWN)
     return Table(
         "sources",
         label("Source / medium", "source"),
@@ -147,7 +148,7 @@ def sources_table(results: Results) -> Table:
             Column("qualified_calls", "Qualified", term="qualified"),
             Column("first_calls", "First", term="first"),
         ],
-        largest(rows, counts, SOURCES_SHOWN),
+        shown + rows.filter(~is_named).with_columns(is_rest=True).to_dicts(),
         totals(rows, counts),
         "calls",
     )

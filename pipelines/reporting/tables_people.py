@@ -70,7 +70,7 @@ def answers_table(results: Results) -> Table:
     )
 
 
-def answers_by_hour(results: Results) -> pl.DataFrame:
+def _answers_by_hour(results: Results) -> pl.DataFrame:
     """Inbound calls by hour of the day, 0 to 23 in UTC: answered, missed, unknown."""
     status = pl.col("call_status")
     counted = (
@@ -87,7 +87,7 @@ def answers_by_hour(results: Results) -> pl.DataFrame:
 
 def answers_by_hour_table(results: Results) -> Table:
     """Inbound calls by hour of the day: answered, missed, unknown."""
-    rows = answers_by_hour(results).with_columns(label=hour_name())
+    rows = _answers_by_hour(results).with_columns(label=hour_name())
     columns = [
         Column("answered", "Answered"),
         Column("missed", "Missed", term="missed"),
@@ -97,7 +97,7 @@ def answers_by_hour_table(results: Results) -> Table:
     return Table("answers_by_hour", label("Hour, UTC"), columns, rows.to_dicts(), in_all)
 
 
-def delay_steps(results: Results) -> pl.DataFrame:
+def _delay_steps(results: Results) -> pl.DataFrame:
     """Calls by steps of the time from page to call: label, calls, in the order of the steps."""
     steps = pl.DataFrame({"step": range(len(DELAY_STEPS)), "label": DELAY_LABELS})
     reached = [pl.col("delay_seconds") >= edge for edge in DELAY_STEPS[1:]]
@@ -111,7 +111,7 @@ def delay_steps(results: Results) -> pl.DataFrame:
 
 def delays_table(results: Results) -> Table:
     """Calls decided by the number on the screen, by the time since it was last shown."""
-    rows = delay_steps(results)
+    rows = _delay_steps(results)
     return Table(
         "delays",
         label("Time from page to call", "delay"),
@@ -121,7 +121,7 @@ def delays_table(results: Results) -> Table:
     )
 
 
-def certainty_steps(results: Results) -> pl.DataFrame:
+def _certainty_steps(results: Results) -> pl.DataFrame:
     """Attributed calls by tens of percent of their probability, from the least on: label, calls."""
     found = results["certainty"].with_columns(pl.col("percent").cast(pl.Int64))
     least = found["percent"].min()
@@ -137,7 +137,7 @@ def certainty_steps(results: Results) -> pl.DataFrame:
 
 def certainty_table(results: Results) -> Table:
     """Attributed calls by the probability of the decision."""
-    rows = certainty_steps(results)
+    rows = _certainty_steps(results)
     return Table(
         "certainty",
         label("Probability", "certainty"),

@@ -20,7 +20,7 @@ from pipelines.reporting.tables import (
 SHOWN = 12
 
 
-def pool_by_hour(results: Results) -> pl.DataFrame:
+def _pool_by_hour(results: Results) -> pl.DataFrame:
     """By hour of the day, 0 to 23 in UTC: label, load (visitors per number), share (shared)."""
     hours = pl.DataFrame({"hour": range(24)})
     found = results["pool_hours"].with_columns(pl.col("hour").cast(pl.Int64))
@@ -33,7 +33,7 @@ def pool_by_hour(results: Results) -> pl.DataFrame:
 
 def pool_hours_table(results: Results) -> Table:
     """Load of the numbers by hour of the day."""
-    rows = pool_by_hour(results)
+    rows = _pool_by_hour(results)
     columns = [
         Column("load", "Visitors per number", "decimal", "load"),
         Column("share", "Shared", "share", "shared"),
