@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import polars as pl
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
 
 from pipelines import progress
+from pipelines.ahead import Ahead
 from pipelines.parquet import write_rows
 from schemas.config import Config
 from schemas.events import CALLS, DECODED
@@ -17,7 +20,7 @@ from schemas.stages import CANDIDATES, ENTRIES, SHOWINGS
 from schemas.tables import DEAD_LETTERS, TABLES
 from transforms.blocks import BlockStore
 from transforms.days import Days, KeepDays
-from transforms.decode import Decoded, DecodeSettings, decode_block
+from transforms.decode import Block, Decoded, DecodeSettings, decode_block
 from transforms.displays import slice_of
 from transforms.reading import Split, read_split
 from transforms.rows import dead_letter_rows, utc_day
@@ -81,25 +84,41 @@ class BackfillPlan:
 
 @dataclass
 class Decode(beam.DoFn):
-    """Reads a split and decodes its blocks: tables by kind, dead letters, counts."""
+    """Reads splits and decodes their blocks on all cores: tables by kind, dead letters, counts."""
 
     settings: DecodeSettings
 
+    def start_bundle(self) -> None:
+        cores = pl.thread_pool_size()
+        self._ahead: Ahead[tuple[Block, Decoded]] = Ahead(cores, most=cores + 1)
+
     def process(self, element: Split) -> Iterator[Any]:
         for block in read_split(element):
-            decoded = decode_block(block, self.settings)
-            tables = {
-                "pageview": decoded.pageviews,
-                "engagement": decoded.engagements,
-                "call": decoded.calls,
-                "dead_letters": decoded.dead_letters,
-                "counts": decoded_counts(decoded),
-                "days": decoded_days(decoded),
-            }
-            for name, table in tables.items():
-                if table.height:
-                    yield TaggedOutput(name, table)
-            progress.advance(len(block.data))
+            for done in self._ahead.add(partial(self._decode, block)):
+                yield from _tagged(*done)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for done in self._ahead.rest():
+            for output in _tagged(*done):
+                yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+
+    def _decode(self, block: Block) -> tuple[Block, Decoded]:
+        return block, decode_block(block, self.settings)
+
+
+def _tagged(block: Block, decoded: Decoded) -> Iterator[Any]:
+    tables = {
+        "pageview": decoded.pageviews,
+        "engagement": decoded.engagements,
+        "call": decoded.calls,
+        "dead_letters": decoded.dead_letters,
+        "counts": decoded_counts(decoded),
+        "days": decoded_days(decoded),
+    }
+    progress.advance(len(block.data))
+    for name, table in tables.items():
+        if table.height:
+            yield TaggedOutput(name, table)
 
 
 def decoded_counts(decoded: Decoded) -> pl.DataFrame:
@@ -135,9 +154,18 @@ class WriteRows(beam.DoFn):
     table: str
     staging: str
 
+    def start_bundle(self) -> None:
+        self._ahead: Ahead[None] = Ahead(threads=1, most=1)
+
     def process(self, element: pl.DataFrame) -> None:
         name = BlockStore.new_name()
-        write_rows(Path(self.staging), TABLES[self.table], element, name)
+        write = partial(write_rows, Path(self.staging), TABLES[self.table], element, name)
+        for _ in self._ahead.add(write):
+            pass
+
+    def finish_bundle(self) -> None:
+        for _ in self._ahead.rest():
+            pass
 
 
 @dataclass

@@ -62,8 +62,7 @@ class Decoded:
     """What a block holds: tables with the columns of schemas/events.py, dead letters, counts.
 
     counts: by (kind, account or "", name), where name is read, accepted_before_duplicates,
-    dead_letters, no_consent or dropped.<field>. min_times: by account the earliest time of what
-    was accepted (us).
+    dead_letters, no_consent or dropped.<field>.
     """
 
     pageviews: pl.DataFrame
@@ -72,7 +71,6 @@ class Decoded:
     erasures: pl.DataFrame
     dead_letters: pl.DataFrame
     counts: Counter[tuple[str, str, str]]
-    min_times: dict[str, int]
 
 
 def empty(kind: str) -> pl.DataFrame:

@@ -41,32 +41,32 @@ class Lines:
         return self.data[self.starts[place] : self.starts[place + 1]]
 
 
-def split_lines(data: bytes, start: int, end: int) -> Lines:
-    """The lines of the bytes from start to end; the last may lack its newline."""
-    content = np.frombuffer(data, np.uint8)[:end]
-    controls = _find(np.less, content, start, _FIRST_PRINTABLE)
+def split_lines(data: bytes) -> Lines:
+    """The lines of some bytes; the last may lack its newline."""
+    content = np.frombuffer(data, np.uint8)
+    controls = _find(np.less, content, _FIRST_PRINTABLE)
     is_newline = content[controls] == _NEWLINE
     ends = controls[is_newline] + 1
-    if start < end and (not len(ends) or ends[-1] != end):
-        ends = np.append(ends, end)
-    starts = np.concatenate((np.array([start], np.int64), ends))
+    if len(data) and (not len(ends) or ends[-1] != len(data)):
+        ends = np.append(ends, len(data))
+    starts = np.concatenate((np.zeros(1, np.int64), ends))
     texts, foreign = _texts(data, starts)
     is_usual = np.diff(starts) <= MAX_BYTES
     is_usual[foreign] = False
     others = controls[~is_newline]
     is_usual[_lines_of(others[~_ends_line(content, others)], starts)] = False
     has_escape = np.zeros(len(is_usual), bool)
-    if data.find(b"\\", start, end) >= 0:
-        has_escape[_lines_of(_find(np.equal, content, start, _BACKSLASH), starts)] = True
+    if b"\\" in data:
+        has_escape[_lines_of(_find(np.equal, content, _BACKSLASH), starts)] = True
     plain, escaped = np.flatnonzero(is_usual & ~has_escape), np.flatnonzero(is_usual & has_escape)
     return Lines(data, starts, texts, plain, escaped, foreign)
 
 
-def _find(compare: np.ufunc, content: np.ndarray, begin: int, byte: int) -> np.ndarray:
-    """The places from `begin` on of bytes for which the comparison with `byte` holds."""
+def _find(compare: np.ufunc, content: np.ndarray, byte: int) -> np.ndarray:
+    """The places of bytes for which the comparison with `byte` holds."""
     holds = np.empty(_STEP, bool)
     places = [np.zeros(0, np.int64)]
-    for start in range(begin, len(content), _STEP):
+    for start in range(0, len(content), _STEP):
         part = content[start : start + _STEP]
         places.append(np.flatnonzero(compare(part, byte, out=holds[: len(part)])) + start)
     return np.concatenate(places)

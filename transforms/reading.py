@@ -17,7 +17,7 @@ from transforms.reading_parquet import parquet_blocks
 
 __all__ = ["InputError", "Split", "lines_before", "list_splits", "read_split"]
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
 _PEEK = 1 << 16
