@@ -18,6 +18,7 @@ import google.auth
 import grpc  # type: ignore[import-untyped]
 from google.api_core.exceptions import (
     Aborted,
+    Cancelled,
     DeadlineExceeded,
     GoogleAPICallError,
     InternalServerError,
@@ -62,7 +63,7 @@ CHANNEL_OPTIONS = [
 PASSING = (Aborted, InternalServerError, ServiceUnavailable, TooManyRequests, Unknown)
 _Errors = tuple[type[GoogleAPICallError], ...]
 NO_CREDENTIALS = (
-    "there are no Google credentials to read Pub/Sub with: set GOOGLE_APPLICATION_CREDENTIALS to "
+    "there are no Google credentials for Pub/Sub: set GOOGLE_APPLICATION_CREDENTIALS to "
     "the key file of a service account, or run `gcloud auth application-default login`, or on "
     "Google Cloud give the machine a service account; for a local server set PUBSUB_EMULATOR_HOST"
 )
@@ -115,7 +116,7 @@ class Subscription:
         check_name(name)
         self.name = name
         self.is_full = False
-        self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=_open_channel()))
+        self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=open_channel()))
         self._outage = _Outage(give_up_seconds)
         self._held = HeldMessages(self._set_deadline, deadline_seconds)
         self._acknowledged: list[str] = []
@@ -172,7 +173,9 @@ class Subscription:
         request = PullRequest(subscription=self.name, max_messages=max_messages)
         try:
             answer = self._ask(self._client.pull, request, seconds, PASSING)
-        except (RetryError, DeadlineExceeded):  # away, or nothing came in this time
+        except RetryError:
+            return None
+        except (DeadlineExceeded, Cancelled):  # by our clock or by the server's: nothing came
             return None
         # The plain protobuf message: proto-plus would wrap each field anew at every access.
         messages = [_message(received) for received in PullResponse.pb(answer).received_messages]
@@ -180,7 +183,7 @@ class Subscription:
         return messages
 
     def _send_acknowledgements(self, seconds: float) -> None:
-        passing = (*PASSING, DeadlineExceeded)
+        passing = (*PASSING, DeadlineExceeded, Cancelled)
         for ids in in_requests(self._acknowledged):
             request = AcknowledgeRequest(subscription=self.name, ack_ids=ids)
             try:
@@ -209,7 +212,7 @@ class Subscription:
         )
         try:
             answer = method(request, retry=retry, timeout=seconds)
-        except (RetryError, DeadlineExceeded):
+        except (RetryError, DeadlineExceeded, Cancelled):
             raise
         except GoogleAPICallError as error:
             raise SourceError(_words(error, self.name)) from None
@@ -251,7 +254,8 @@ class _Outage:
             self._since = None
 
 
-def _open_channel() -> grpc.Channel:
+def open_channel() -> grpc.Channel:
+    """A channel to Pub/Sub, or to the local server; SourceError where there are no credentials."""
     local = os.environ.get("PUBSUB_EMULATOR_HOST")
     if local:
         return grpc.insecure_channel(local, options=CHANNEL_OPTIONS)
