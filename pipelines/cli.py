@@ -120,6 +120,42 @@ def _beam_flags(options: type[Any]) -> set[str]:
     return flags
 
 
+def stream(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam stream`."""
+    from pipelines.options_stream import STATE
+    from pipelines.output import OutputError
+    from pipelines.pubsub import SourceError
+    from pipelines.stream import Stream, run_stream
+    from pipelines.streaming.store import StateError
+    from pipelines.summary import print_stream_summary
+    from schemas.config import ConfigError
+    from transforms.privacy import KeyMissing
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("pipelines").setLevel(os.environ.get("ATTRIBEAM_LOG", "INFO").upper())
+    asked = Stream(
+        subscription=options.subscription,
+        output=options.output,
+        state=options.state or Path(options.output) / STATE,
+        config=options.config,
+        drain=options.drain,
+        metrics_port=options.metrics_port,
+    )
+    try:
+        report = run_stream(asked)
+    except (ConfigError, KeyMissing) as error:
+        return _fail(error, USAGE)
+    except (SourceError, StateError, OutputError) as error:
+        return _fail(error, FAILED)
+    except Exception as error:
+        return _fail_unexpectedly(error)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_stream_summary(report, options.output)
+    return 0
+
+
 def explain(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`attribeam explain`."""
     from pipelines.explain import ExplainError
@@ -228,6 +264,7 @@ def simulate(options: argparse.Namespace, _: Sequence[str]) -> int:
 
 COMMANDS = {
     "backfill": backfill,
+    "stream": stream,
     "explain": explain,
     "doctor": doctor,
     "report": report,

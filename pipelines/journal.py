@@ -74,7 +74,7 @@ def _apply(folder: Path, run: Path, move: Move) -> None:
     pending = fresh.exists() if move.fresh else not retired.exists()
     if not pending:
         return
-    if place.is_dir():
+    if place.is_dir() or (place.exists() and not move.fresh):
         retired.parent.mkdir(parents=True, exist_ok=True)
         move_path(place, retired)
     if move.fresh:

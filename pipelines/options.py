@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pipelines.options_accuracy import add_simulate
 from pipelines.options_bigquery import add_tables
+from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _backfill(commands)
+    add_stream(commands)
     _explain(commands)
     _doctor(commands)
     _report(commands)

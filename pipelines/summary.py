@@ -34,6 +34,18 @@ def print_summary(report: dict[str, Any], output: Path | str) -> None:
     console.print(f"Warehouse: {place}", soft_wrap=True)
 
 
+def print_stream_summary(report: dict[str, Any], output: str) -> None:
+    """Prints what a stream has done since its state began, and where its rows are."""
+    console = Console()
+    console.print(_ledger(report))
+    rows = report["rows"]["conversions"]
+    console.print(
+        f"{rows['written']} calls written, {rows['waiting']} waiting for the watermark",
+        soft_wrap=True,
+    )
+    console.print(f"Warehouse: {output}", soft_wrap=True)
+
+
 def _ledger(report: dict[str, Any]) -> Table:
     names = ("read", "accepted", "duplicates", "dead_letters", "no_consent")
     table = Table(title="Events", title_justify="left")

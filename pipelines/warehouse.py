@@ -18,6 +18,7 @@ from typing import Any
 
 import filelock
 import polars as pl
+import pyarrow as pa
 
 from pipelines import journal
 from pipelines.journal import Move
@@ -40,7 +41,15 @@ __all__ = ["LocalWarehouse", "OutputError", "Run", "write_rows"]
 LOCK = ".lock"
 REPORT = "run_report.json"
 READER_WAIT_SECONDS = 10.0
+# Of files this small a day has at most so many that a stream appended, then they become one.
+SMALL_BYTES = 4 << 20
+SMALL_FILES = 32
+APPENDED = "stream-"
 COVERED = {"table": pl.String, "account": pl.String, "day": pl.Date}
+
+
+class WarehouseHeld(OutputError):
+    """Another run is writing to the warehouse; the message says who."""
 
 
 class LocalWarehouse:
@@ -136,13 +145,37 @@ class Run:
         replaced = replaced.select(pl.col(name).cast(kind) for name, kind in COVERED.items())
         self._check_covered(replaced)
         moves = [move for table in TABLES.values() for move in self._complete(table, replaced)]
+        self._put_in_place(moves, report)
+
+    def _put_in_place(self, moves: list[Move], report: dict[str, Any]) -> None:
         if not database_is_current(self.folder / DATABASE):
             write_database(self.staging / DATABASE)
-            moves.append(Move(DATABASE))
+            moves = [*moves, Move(DATABASE)]
         text = json.dumps(report, indent=2, ensure_ascii=False, default=str)
         (self.staging / REPORT).write_text(text + "\n", encoding="utf-8")
         journal.write_journal(self.folder, self.name, [*moves, Move(REPORT)])
         journal.finish(self.folder)
+
+    def append(self, name: str, report: dict[str, Any]) -> None:
+        """Puts the staged files, all named APPENDED + `name`, beside those that are there.
+
+        Appending the same name again replaces what it appended. Small files of one day that were
+        appended before become one.
+        """
+        fresh, gone = [], []
+        for table in TABLES.values():
+            for path in table_files(self.staging, table):
+                place = path.relative_to(self.staging)
+                fresh.append(Move(str(place)))
+                small = _small_files(self.folder / place.parent, besides=place.name)
+                if len(small) >= SMALL_FILES:
+                    merged = path.with_name(f"{APPENDED}{name}-merged.parquet")
+                    write_file(
+                        merged, table, pa.concat_tables(read_file(file, table) for file in small)
+                    )
+                    fresh.append(Move(str(merged.relative_to(self.staging))))
+                    gone += [Move(str(file.relative_to(self.folder)), False) for file in small]
+        self._put_in_place([*fresh, *gone], report)
 
     def _check_covered(self, replaced: pl.DataFrame) -> None:
         staged = self.staged().filter(pl.col("table") != DEAD_LETTERS.name)
@@ -214,6 +247,12 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def _small_files(folder: Path, besides: str) -> list[Path]:
+    """The small files of a day that streams appended, by name."""
+    files = (path for path in folder.glob(f"{APPENDED}*.parquet") if path.name != besides)
+    return sorted(path for path in files if path.stat().st_size < SMALL_BYTES)
+
+
 def _day(path: Path) -> date:
     return date.fromisoformat(path.parent.name.partition("=")[2])
 
@@ -222,13 +261,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _held(folder: Path) -> OutputError:
+def _held(folder: Path) -> WarehouseHeld:
     """Says who writes to the folder now."""
     try:
         holder = json.loads((folder / LOCK).read_text(encoding="utf-8"))
         who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError):
         who = "another process"
-    return OutputError(
+    return WarehouseHeld(
         f"{folder}: {who} is writing there; wait until it has ended or choose another --output"
     )

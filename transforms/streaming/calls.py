@@ -38,7 +38,7 @@ class CallsStage:
         final = self._with_due(before).filter(pl.col("start") + pl.col("lateness") < watermark)
         late = sent.join(final, on=WHICH, how="semi")
         new = sent.join(final, on=WHICH, how="anti")
-        calls = latest_calls(pl.concat([before.drop("due"), new]))
+        calls = latest_calls(pl.concat([before, new]))
         changed = calls.join(before, on=[*WHICH, "hash"], how="anti")
         first_seen = new.join(before, on=WHICH, how="anti").unique(WHICH).height
         kept = (

@@ -66,8 +66,7 @@ def current(kept: pl.DataFrame, sent: pl.DataFrame) -> pl.DataFrame:
     """The kept rows as the messages leave them: replaced, new, without those that are gone."""
     stays = kept.filter(~pl.col("part").is_in(sent["part"].implode()))
     there = sent.filter(pl.col("keys").list.len() > 0)
-    columns = [name for name in kept.columns if name != "due"]
-    return pl.concat([stays.select(columns), there.select(columns)])
+    return pl.concat([stays, there.select(stays.columns)])
 
 
 def _digest(rows: pl.DataFrame) -> pl.Expr:

@@ -32,11 +32,11 @@ class State(Protocol):
     """The tables of one stage as a step sees them."""
 
     def load(self, table: str, keys: pl.Series) -> pl.DataFrame:
-        """The rows filed under any of the keys, each once, with `part` and `due`."""
+        """The rows filed under any of the keys, each once, with `part`."""
         ...
 
     def ripe(self, table: str, watermark: int) -> pl.DataFrame:
-        """The rows whose `due` (us) the watermark has passed, with `part`."""
+        """The rows of parts whose `due` (us) the watermark has passed, with `part`."""
         ...
 
 
@@ -61,10 +61,10 @@ class MemoryState:
         rows = self.tables[table].with_row_index("_row")
         found = rows.select("_row", "keys").explode("keys").join(wanted, on="keys", how="semi")
         kept = rows.join(found.select("_row").unique(), on="_row", how="semi")
-        return kept.drop("_row", "keys")
+        return kept.drop("_row", "keys", "due")
 
     def ripe(self, table: str, watermark: int) -> pl.DataFrame:
-        return self.tables[table].filter(pl.col("due") < watermark).drop("keys")
+        return self.tables[table].filter(pl.col("due") < watermark).drop("keys", "due")
 
     def apply(self, changes: Mapping[str, Change]) -> None:
         """Does what a step decided."""

@@ -1,0 +1,43 @@
+"""The options of attribeam stream (SPEC section 13)."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+EXAMPLES = """examples:
+  attribeam stream --subscription projects/p/subscriptions/events --output warehouse
+  attribeam stream --subscription projects/p/subscriptions/events --output warehouse \\
+      --config attribeam.toml --metrics-port 9464
+  attribeam stream --subscription projects/p/subscriptions/events --output warehouse --drain
+PUBSUB_EMULATOR_HOST names a local Pub/Sub server.
+"""
+STATE = ".stream"
+
+
+def add_stream(commands: Commands) -> None:
+    """Adds the command to the parser."""
+    stream = commands.add_parser(
+        "stream",
+        help="attribute calls as they come, and revise what late events change",
+        description="Reads events from Pub/Sub until SIGTERM or Ctrl-C; a restart goes on from "
+        "where it was.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = stream.add_argument
+    add("--subscription", required=True, metavar="NAME", help="projects/P/subscriptions/S")
+    add("--output", required=True, metavar="DIR", help="folder of the warehouse")
+    add("--state", type=Path, metavar="DIR", help=f"what the stream remembers (OUTPUT/{STATE})")
+    add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")
+    add("--drain", action="store_true", help="end when nothing more comes, with all calls decided")
+    add("--metrics-port", type=_port, metavar="PORT", help="serve metrics on 127.0.0.1 (off)")
+    add("--json", action="store_true", help="print the report at the end as JSON")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number up to 65535")
+    return int(text)

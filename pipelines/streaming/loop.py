@@ -1,0 +1,108 @@
+"""Pull, take, acknowledge, ship, until told to stop or, to drain, until nothing more comes."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from pipelines.options import clock
+from pipelines.output import explain_output_error
+from pipelines.pubsub import Message, Subscription
+from pipelines.streaming.driver import LocalStream
+from pipelines.streaming.monitor import Monitor
+from pipelines.streaming.outbox import Sink, SinkBusy
+from pipelines.streaming.store import StateError
+from transforms.settings import MICROSECONDS
+
+LOG = logging.getLogger(__name__)
+BATCH_MESSAGES = 20_000
+PULL_SECONDS = 0.5
+# So long nothing must have come before a drain takes the subscription to be empty.
+EMPTY_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+class Loop:
+    """The endless work of a local stream."""
+
+    def __init__(
+        self, stream: LocalStream, subscription: Subscription, sink: Sink, monitor: Monitor
+    ) -> None:
+        self.stream, self.subscription, self.sink, self.monitor = (
+            stream,
+            subscription,
+            sink,
+            monitor,
+        )
+        self._busy = ""
+
+    def run(self, stop: threading.Event, drain: bool) -> None:
+        """Works until `stop` is set, or with `drain` until the subscription is empty.
+
+        Raises SourceError, StateError, OutputError; what was not acknowledged comes again.
+        """
+        last = time.monotonic()
+        while not stop.is_set():
+            messages = self.subscription.pull(BATCH_MESSAGES, PULL_SECONDS)
+            began = time.monotonic()
+            self.work(messages, self.subscription.is_full)
+            last = time.monotonic() if messages else last
+            self.monitor.after_batch(time.monotonic() - began)
+            if drain and time.monotonic() - last > EMPTY_SECONDS:
+                self.stream.drain(clock())
+                break
+        self._ship_all(stop)
+        self.monitor.tell()
+
+    def work(self, messages: Sequence[Message], is_full: bool) -> None:
+        """Takes a batch, acknowledges it, ships its rows."""
+        now = clock()
+        out_of_order = round(self.stream.config.default.out_of_order_seconds * MICROSECONDS)
+        is_old = bool(messages) and max(m.publish_time_us for m in messages) < now - out_of_order
+        done = self._take(messages, now, is_full or is_old)
+        if done:
+            self.subscription.acknowledge(done)
+        self._ship()
+
+    def _take(self, messages: Sequence[Message], now: int, backlog: bool) -> list[Message]:
+        """The messages that were taken: all but those that the stream fails on, one by one."""
+        try:
+            self.stream.take(messages, now, backlog)
+        except (StateError, OSError):
+            raise
+        except Exception as error:
+            explained = explain_output_error(error, self.stream.store.folder)
+            if explained is not None:
+                raise explained from error
+            if len(messages) <= 1:
+                if not messages:
+                    raise
+                LOG.error(
+                    "message %s cannot be processed (%s); it is left to the subscription, whose "
+                    "dead-letter topic should take it",
+                    messages[0].id,
+                    type(error).__name__,
+                )
+                return []
+            half = len(messages) // 2
+            return [
+                *self._take(messages[:half], now, True),
+                *self._take(messages[half:], now, backlog),
+            ]
+        return list(messages)
+
+    def _ship(self) -> None:
+        """Ships what is waiting; while the warehouse is busy the rows stay."""
+        try:
+            self.stream.outbox.ship(self.sink, self.stream.report())
+            self._busy = ""
+        except SinkBusy as busy:
+            if str(busy) != self._busy:
+                LOG.warning("%s; %d rows wait", busy, self.stream.outbox.waiting())
+            self._busy = str(busy)
+
+    def _ship_all(self, stop: threading.Event) -> None:
+        """Ships what is waiting, again and again unless the stream has to stop at once."""
+        self._ship()
+        while self.stream.outbox.waiting() and not stop.wait(RETRY_SECONDS):
+            self._ship()

@@ -1,0 +1,363 @@
+"""The durable state of a local stream: rows in Arrow files, found and committed through SQLite.
+
+Rows never change: each commit adds a file a table (a segment), and SQLite knows which runs of rows
+are filed under which key, belong to which part, and until when. So a block costs what it touches,
+however large the state is, and one SQLite transaction is the commit of everything. Segments that
+are small and many are merged, which leaves out the rows that nothing points to any more.
+"""
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from transforms.streaming.state import Change
+
+DATABASE = "state.db"
+SEGMENTS = "segments"
+# Segments of a table in one size class are merged when there are so many; a class holds as many
+# times the rows of the class below.
+MERGED_AT_ONCE = 8
+# Larger segments stay as they are until nothing points to them, so merging needs little memory.
+LARGEST_MERGED_ROWS = 1 << 18
+RUNS = {"part": pl.Int64, "segment": pl.Int64, "start": pl.Int64, "count": pl.Int64}
+
+
+class StateError(Exception):
+    """The state cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def clear_state_errors(folder: Path) -> Iterator[None]:
+    """Puts SQLite's errors into words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StateError(
+                f"{folder}: another stream is using this state; stop it, or give --state"
+            ) from error
+        raise StateError(f"{folder}: {error}; free space or allow writing there") from error
+    except sqlite3.DatabaseError as error:
+        raise StateError(f"{folder}: {error}; this is no state of a stream") from error
+
+
+class Store:
+    """Tables of state by (stage, table), in a folder.
+
+    schemas: the columns of every table. Nothing done since the last commit survives a kill or
+    `rollback`.
+    """
+
+    def __init__(self, folder: Path, schemas: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+        self.folder = folder
+        self.schemas = {f"{stage}.{table}": schema for (stage, table), schema in schemas.items()}
+        self.empty = {
+            name: pl.DataFrame(schema={**schema, "part": pl.Int64})
+            for name, schema in self.schemas.items()
+        }
+        (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
+        self.database = sqlite3.connect(folder / DATABASE, isolation_level=None, timeout=1.0)
+        self._committed: dict[int, pl.DataFrame] = {}
+        self._fresh: dict[int, pl.DataFrame] = {}
+        self._unused: set[int] = set()
+        with clear_state_errors(folder):
+            self.database.execute("PRAGMA journal_mode=WAL")
+            self.database.execute("PRAGMA synchronous=FULL")
+            # Held until the end, so that no second stream can use the folder.
+            self.database.execute("BEGIN IMMEDIATE")
+        self._make_tables()
+        self._check_version()
+        self.name = str(self.recall("name", uuid.uuid4().hex[:12]))
+        self.note("name", self.name)
+        self.commit()
+        self._remove_strays()
+
+    def recall(self, key: str, otherwise: Any = None) -> Any:
+        """A value that was noted."""
+        row = self.database.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
+        return otherwise if row is None else json.loads(row[0])
+
+    def note(self, key: str, value: Any) -> None:
+        """Notes a small value under a key, with what is committed next."""
+        self.database.execute(
+            "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (key, json.dumps(value)),
+        )
+
+    def size_bytes(self) -> int:
+        """What the state takes on disk."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+    def of(self, stage: str) -> "StageState":
+        """The state of one stage."""
+        return StageState(self, stage)
+
+    def apply(self, stage: str, changes: Mapping[str, Change]) -> None:
+        """Does what a stage's step decided."""
+        for table, change in changes.items():
+            name = f"{stage}.{table}"
+            self._clear(name, change.cleared)
+            self._add(name, change.rows)
+
+    def expire(self, watermark: int) -> None:
+        """Drops the parts whose due (us) the watermark has passed."""
+        for name in self.schemas:
+            gone = f'(SELECT part FROM "{name}.due" WHERE due < ?)'
+            self.database.execute(f'DELETE FROM "{name}" WHERE part IN {gone}', (watermark,))
+            self.database.execute(f'DELETE FROM "{name}.due" WHERE due < ?', (watermark,))
+
+    def commit(self) -> None:
+        """Makes what was done last: the files reach the disk first, then what points to them."""
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(self._write_segment, self._fresh))
+        if self._fresh:
+            sync(self.folder / SEGMENTS)
+        self.database.execute("COMMIT")
+        self._committed |= {segment: self._open(segment) for segment in self._fresh}
+        self._fresh.clear()
+        for segment in self._unused:
+            self._committed.pop(segment, None)
+            self._path(segment).unlink(missing_ok=True)
+        self._unused.clear()
+        self.database.execute("BEGIN IMMEDIATE")
+
+    def rollback(self) -> None:
+        """Forgets what was done since the last commit."""
+        self.database.execute("ROLLBACK")
+        self._fresh.clear()
+        self._unused.clear()
+        self.database.execute("BEGIN IMMEDIATE")
+
+    def close(self) -> None:
+        """Closes the store; what is not committed is gone."""
+        self.database.execute("ROLLBACK")
+        self.database.close()
+
+    # --- rows --------------------------------------------------------------------------------
+
+    def load(self, name: str, keys: pl.Series) -> pl.DataFrame:
+        """The rows of a table filed under any of the keys, each once, with part."""
+        query = f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" WHERE key IN {LISTED}'
+        return self._gather(name, query, listed(keys))
+
+    def ripe(self, name: str, watermark: int) -> pl.DataFrame:
+        """The rows of the parts whose due (us) the watermark has passed, with part."""
+        gone = f'(SELECT part FROM "{name}.due" WHERE due < ?)'
+        query = f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" WHERE part IN {gone}'
+        return self._gather(name, query, watermark)
+
+    def _gather(self, name: str, query: str, value: str | int) -> pl.DataFrame:
+        found = self.database.execute(query, (value,)).fetchall()
+        if not found:
+            return self.empty[name]
+        runs = pl.DataFrame(found, schema=RUNS, orient="row")
+        parts = [
+            self._frame(segment)[_places(of)]
+            for (segment,), of in runs.partition_by("segment", as_dict=True).items()
+        ]
+        return pl.concat(parts)
+
+    def _clear(self, name: str, parts: pl.Series) -> None:
+        if parts.len():
+            for table in (name, f"{name}.due"):
+                query = f'DELETE FROM "{table}" WHERE part IN {LISTED}'
+                self.database.execute(query, (listed(parts),))
+
+    def _add(self, name: str, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        ordered = rows.sort("part", maintain_order=True)
+        filing = ordered.select("part", "keys", "due").with_row_index("start")
+        runs = filing.group_by("part", maintain_order=True).agg(
+            pl.col("start").first(), pl.len().alias("count"), pl.col("keys", "due").last()
+        )
+        segment = self._new_segment(name, ordered.select(self.empty[name].columns))
+        filed = runs.explode("keys").drop_nulls("keys")
+        self.database.executemany(
+            f'INSERT INTO "{name}" (key, part, segment, start, "count") VALUES (?, ?, ?, ?, ?)',
+            filed.select("keys", "part", pl.lit(segment), "start", "count").iter_rows(),
+        )
+        self.database.executemany(
+            f'INSERT INTO "{name}.due" VALUES (?, ?) ON CONFLICT DO UPDATE SET due = excluded.due',
+            runs.select("part", "due").iter_rows(),
+        )
+
+    # --- segments ----------------------------------------------------------------------------
+
+    def _new_segment(self, name: str, rows: pl.DataFrame) -> int:
+        row = self.database.execute(
+            'INSERT INTO segments (name, "rows") VALUES (?, ?)', (name, rows.height)
+        )
+        segment = row.lastrowid or 0
+        self._fresh[segment] = rows
+        return segment
+
+    def _frame(self, segment: int) -> pl.DataFrame:
+        if segment in self._fresh:
+            return self._fresh[segment]
+        if segment not in self._committed:
+            self._committed[segment] = self._open(segment)
+        return self._committed[segment]
+
+    def _path(self, segment: int) -> Path:
+        return self.folder / SEGMENTS / f"{segment}.arrow"
+
+    def _write_segment(self, segment: int) -> None:
+        path = self._path(segment)
+        self._fresh[segment].write_ipc(path, compression="uncompressed")
+        sync(path)
+
+    def _open(self, segment: int) -> pl.DataFrame:
+        # Mapped, not read: a load copies the rows that it takes and no others.
+        source = pa.memory_map(str(self._path(segment)))
+        return pl.DataFrame(pa.ipc.open_file(source).read_all())
+
+    def merge(self) -> None:
+        """Merges the segments of a size class that has many; drops those nothing points to."""
+        for name in self.schemas:
+            self._drop_unused(name)
+            sizes = self.database.execute(
+                'SELECT id, "rows" FROM segments WHERE name = ? AND "rows" <= ?',
+                (name, LARGEST_MERGED_ROWS),
+            ).fetchall()
+            classes: dict[int, list[int]] = {}
+            for segment, rows in sizes:
+                classes.setdefault(max(rows, 1).bit_length() // 3, []).append(segment)
+            for segments in classes.values():
+                if len(segments) >= MERGED_AT_ONCE:
+                    self._merge(name, segments)
+
+    def _merge(self, name: str, segments: list[int]) -> None:
+        query = (
+            f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" '
+            f"WHERE segment IN {LISTED} ORDER BY part, segment, start"
+        )
+        found = self.database.execute(query, (json.dumps(segments),)).fetchall()
+        runs = pl.DataFrame(found, schema=RUNS, orient="row").with_row_index("run")
+        rows = pl.concat(
+            [
+                self.empty[name].with_columns(pl.lit(0, pl.UInt32).alias("run")),
+                *(
+                    self._frame(segment)[_places(of)].with_columns(
+                        of["run"].gather(_run_of(of)).alias("run")
+                    )
+                    for (segment,), of in runs.partition_by("segment", as_dict=True).items()
+                ),
+            ]
+        ).sort("run", maintain_order=True)
+        merged = self._new_segment(name, rows.drop("run"))
+        starts = runs["count"].cum_sum() - runs["count"]
+        self.database.executemany(
+            f'UPDATE "{name}" SET segment = ?, start = ? WHERE segment = ? AND start = ?',
+            runs.select(
+                pl.lit(merged), starts, "segment", pl.col("start").alias("was")
+            ).iter_rows(),
+        )
+        self._drop_unused(name)
+
+    def _drop_unused(self, name: str) -> None:
+        gone = self.database.execute(
+            "DELETE FROM segments WHERE name = ? AND NOT EXISTS "
+            f'(SELECT 1 FROM "{name}" WHERE segment = segments.id) RETURNING id',
+            (name,),
+        ).fetchall()
+        for (segment,) in gone:
+            # What was made since the last commit has no file yet.
+            if self._fresh.pop(segment, None) is None:
+                self._unused.add(segment)
+
+    def _remove_strays(self) -> None:
+        """Removes files that a killed process wrote without committing them."""
+        known = {row[0] for row in self.database.execute("SELECT id FROM segments")}
+        for path in (self.folder / SEGMENTS).glob("*.arrow"):
+            if int(path.stem) not in known:
+                path.unlink()
+
+    def _check_version(self) -> None:
+        """Refuses a state whose tables have other columns than this version's."""
+        tables = {
+            name: {c: str(kind) for c, kind in of.items()} for name, of in self.schemas.items()
+        }
+        if self.recall("tables", tables) != tables:
+            raise StateError(
+                f"{self.folder}: another version of attribeam wrote this state; drain it with that "
+                "version (--drain), then start with a new --state folder"
+            )
+        self.note("tables", tables)
+
+    def _make_tables(self) -> None:
+        execute = self.database.execute
+        execute("CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        execute(
+            "CREATE TABLE IF NOT EXISTS segments "
+            '(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, "rows" INTEGER)'
+        )
+        for name in self.schemas:
+            execute(
+                f'CREATE TABLE IF NOT EXISTS "{name}" (key INTEGER NOT NULL, part INTEGER NOT NULL,'
+                ' segment INTEGER NOT NULL, start INTEGER NOT NULL, "count" INTEGER NOT NULL)'
+            )
+            execute(
+                f'CREATE TABLE IF NOT EXISTS "{name}.due" '
+                "(part INTEGER PRIMARY KEY, due INTEGER NOT NULL)"
+            )
+            for columns in ("key", "part", "segment, start"):
+                index = f"{name}.{columns[:4].strip()}"
+                execute(f'CREATE INDEX IF NOT EXISTS "{index}" ON "{name}" ({columns})')
+            execute(f'CREATE INDEX IF NOT EXISTS "{name}.when" ON "{name}.due" (due)')
+
+
+class StageState:
+    """The state of one stage in a store."""
+
+    def __init__(self, store: Store, stage: str) -> None:
+        self.store = store
+        self.stage = stage
+
+    def load(self, table: str, keys: pl.Series) -> pl.DataFrame:
+        return self.store.load(f"{self.stage}.{table}", keys)
+
+    def ripe(self, table: str, watermark: int) -> pl.DataFrame:
+        return self.store.ripe(f"{self.stage}.{table}", watermark)
+
+
+# A list of numbers as one value of a query.
+LISTED = "(SELECT value FROM json_each(?))"
+
+
+def listed(numbers: pl.Series) -> str:
+    """Numbers as the value that LISTED stands for."""
+    return json.dumps(numbers.unique().to_list())
+
+
+def sync(path: Path) -> None:
+    """Makes a file or folder survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _places(runs: pl.DataFrame) -> pl.Series:
+    """The rows of a segment that runs consist of, in their order."""
+    rows = pl.int_ranges("start", pl.col("start") + pl.col("count")).alias("row")
+    return runs.select(rows).explode("row").to_series()
+
+
+def _run_of(runs: pl.DataFrame) -> pl.Series:
+    """For each of _places the run that it is of, by its place in the table of runs."""
+    return (
+        runs.with_row_index("place")
+        .select(pl.col("place").repeat_by("count").explode())
+        .to_series()
+    )
