@@ -77,7 +77,7 @@ def without(rows: pl.DataFrame, table: str) -> pl.DataFrame:
 
 def equals_backfill(history: History, seed: int) -> None:
     stream = streamed(history, seed)
-    rows, counts = flow(history)
+    rows, _ = flow(history)
     latest = stream.latest()
     for table in IDENTITY:
         assert_frame_equal(

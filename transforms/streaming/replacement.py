@@ -25,7 +25,10 @@ SAID = {
 
 
 def said_of(target: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """What is now said to a target, as SAID. rows: content, part (each once), keys, owner, until."""
+    """What is now said to a target, as SAID.
+
+    rows: content, part (each once), keys, owner, until.
+    """
     return rows.select(
         "owner",
         pl.lit(target).alias("target"),

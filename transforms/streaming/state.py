@@ -12,8 +12,11 @@ from typing import Any, Protocol
 import polars as pl
 import polars_hash as plh
 
+# The columns of a table, as polars takes them.
+Schema = dict[str, Any]
+
 # What every kept row carries beside the columns of its table.
-FILING = {"keys": pl.List(pl.Int64), "part": pl.Int64, "due": pl.Int64}
+FILING: Schema = {"keys": pl.List(pl.Int64), "part": pl.Int64, "due": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Outcome:
 class MemoryState:
     """State in memory: tables by name, each with its columns and FILING."""
 
-    def __init__(self, schemas: Mapping[str, Any]) -> None:
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self.tables = {
             name: pl.DataFrame(schema={**schema, **FILING}) for name, schema in schemas.items()
         }

@@ -1,7 +1,6 @@
-"""Visitors in the stream: sessions, and what each says to numbers, callers and tables (SPEC 5-7)."""
+"""Visitors in the stream: what each says to numbers, callers and tables (SPEC sections 5-7)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -22,7 +21,7 @@ from transforms.settings import (
 from transforms.steps import Tables, form_entries, visit_counts, widest_window
 from transforms.streaming.calls import DECLARED_KEY
 from transforms.streaming.replacement import SAID, messages, said_of
-from transforms.streaming.state import Change, Outcome, State, change, key_of
+from transforms.streaming.state import Change, Outcome, Schema, State, change, key_of
 from transforms.visits import ENGAGEMENT, PAGEVIEW, drop_duplicates, number_sessions, order_visits
 
 VISITOR_KEY = key_of("visitor", "account", "visitor_id")
@@ -32,8 +31,8 @@ DISPLAY_KEY = key_of("display", *SESSION, "tracking_number", "day")
 SHOWING_KEY = key_of("showing", *SESSION, "tracking_number")
 ENTRY_KEY = key_of("entry", *SESSION, "caller_key", "time", "hash")
 ENTERED_KEY = key_of("caller", "account", "caller_key")
-EVENTS = {"rank": pl.Int8} | PAGEVIEWS | ENGAGEMENTS
-PAST: dict[str, Any] = {
+EVENTS: Schema = {"rank": pl.Int8} | PAGEVIEWS | ENGAGEMENTS
+PAST: Schema = {
     "account": pl.String,
     "visitor_id": pl.String,
     "is_bot": pl.Boolean,
@@ -233,7 +232,7 @@ def _with_due(rows: pl.DataFrame, dues: pl.DataFrame) -> pl.DataFrame:
 def _numbered(past: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
     """Closed sessions with the columns that touchpoints reads: session and visitor numbers too."""
     visitors = sessions.select("account", "visitor_id", "visitor").unique()
-    first = (sessions["session"].max() or 0) if sessions.height else 0
+    first = sessions["session"].cast(pl.Int64).to_numpy().max(initial=0)
     return (
         past.join(visitors, on=["account", "visitor_id"])
         .drop("closes")

@@ -1,4 +1,4 @@
-"""The watermark of a local stream (SPEC section 12), as a function of what was seen and the clock."""
+"""The watermark of a local stream, from what was seen and the clock (SPEC section 12)."""
 
 from dataclasses import dataclass, replace
 
