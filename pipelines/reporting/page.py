@@ -6,6 +6,7 @@ page's content security policy runs only the script whose hash it names and load
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
@@ -46,6 +47,7 @@ def _environment() -> jinja2.Environment:
     return found
 
 
+@functools.cache
 def _script() -> str:
     """Vega, Vega-Lite and Vega-Embed with the page's own few lines, as one module."""
     version = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])

@@ -1,0 +1,300 @@
+"""`attribeam report` without a browser: what it says where it cannot, and what the file holds."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import polars as pl
+import pytest
+from report_warehouse import CALLER, HOSTILE, SESSION, VISITOR, build, calls, without_calls
+from table_rows import NOON
+from warehouse_runs import backfill, conversions
+
+from pipelines.cli import main
+from pipelines.report import ReportError, page_context, write_report
+from pipelines.reporting import words
+from pipelines.reporting.source import QUERIES, DuckdbSource, Parameters, query_text
+from pipelines.reporting.tables import Results
+from pipelines.reporting.tables_people import delays_table
+from transforms.decisions import RULES
+from transforms.decode_event import CODES
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("report") / "warehouse")
+
+
+@pytest.fixture
+def report(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs `attribeam report`: its exit code, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["report", *(str(argument) for argument in arguments)])
+        said = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.out, said.err
+
+    return run
+
+
+# --- what it says ------------------------------------------------------------------------------
+
+
+def test_the_report_says_where_it_is(warehouse: Path, report: Command, tmp_path: Path) -> None:
+    """The command names the file, the calls in it and their days."""
+    page = tmp_path / "calls.html"
+    code, out, err = report("--output", warehouse, "--html", page)
+    assert (code, err) == (0, "")
+    assert out == f"Report: {page} (8 calls, 1 Mar 2025 to 4 Mar 2025)\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["calls.html"]
+
+
+def test_the_report_goes_into_the_warehouse_where_no_file_is_named(
+    tmp_path: Path, report: Command
+) -> None:
+    """The default is report.html beside the database."""
+    code, _, _ = report("--output", build(tmp_path))
+    assert code == 0
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_missing_warehouse_is_named(tmp_path: Path, report: Command) -> None:
+    """Without a database there is one message and no file."""
+    code, out, err = report("--output", tmp_path)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"attribeam: error: {tmp_path}: no warehouse there; make one with attribeam backfill\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_warehouse_is_an_error(tmp_path: Path, report: Command) -> None:
+    """A database without any row gives a message and no page."""
+    backfill(tmp_path, conversions(), report={})
+    code, _, err = report("--output", tmp_path)
+    assert code == 1
+    assert "the warehouse is empty; run attribeam backfill first" in err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_warehouse_without_calls_gives_a_page_that_says_so(
+    tmp_path: Path, report: Command
+) -> None:
+    """Sessions without calls are a page, a warning and no failure."""
+    code, out, err = report("--output", without_calls(tmp_path))
+    assert (code, out) == (0, f"Report: {tmp_path}/report.html (0 calls, 1 Mar 2025)\n")
+    assert err == "attribeam: warning: no calls in the warehouse; the report says so\n"
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "There are no calls in this warehouse" in page
+
+
+@pytest.mark.parametrize("place", ["missing/page.html", "folder"])
+def test_a_file_that_cannot_be_written_is_named(
+    warehouse: Path, report: Command, tmp_path: Path, place: str
+) -> None:
+    """A folder that is missing, or a folder's name, is one message, and nothing is left behind."""
+    (tmp_path / "folder").mkdir()
+    code, out, err = report("--output", warehouse, "--html", tmp_path / place)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"attribeam: error: {tmp_path / place}: the report cannot be written")
+    assert "--html" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path, report: Command) -> None:
+    """What was there before is there after, byte by byte."""
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
+    backfill(tmp_path, conversions(), report={})
+    assert report("--output", tmp_path)[0] == 1
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "old"
+
+
+def test_a_database_that_is_none_is_one_message(tmp_path: Path, report: Command) -> None:
+    """A broken warehouse.duckdb gives no traceback."""
+    (tmp_path / "warehouse.duckdb").write_bytes(b"nothing of the kind" * 999)
+    code, _, err = report("--output", tmp_path)
+    assert code == 1
+    assert err.startswith(f"attribeam: error: {tmp_path}/warehouse.duckdb: cannot be read")
+    assert err.count("\n") == 1
+
+
+def test_bigquery_is_refused_as_usage(report: Command) -> None:
+    """Until another source is built, the command says that only a folder can be read."""
+    code, _, err = report("--output", "bigquery://project")
+    assert (code, "only a local warehouse" in err) == (2, True)
+
+
+# --- what it holds -----------------------------------------------------------------------------
+
+
+def test_one_account_can_be_shown_alone(warehouse: Path, report: Command, tmp_path: Path) -> None:
+    """With --account the page holds nothing of another account; an unknown one is an error."""
+    page = tmp_path / "page.html"
+    code, out, _ = report("--output", warehouse, "--html", page, "--account", "bank")
+    assert (code, "(3 calls, 4 Mar 2025)" in out) == (0, True)
+    text = page.read_text(encoding="utf-8")
+    assert "kampagne" not in text
+    assert "shop" not in text.partition('<script type="module">')[0].replace("shops", "")
+    code, _, err = report("--output", warehouse, "--html", page, "--account", "other")
+    assert (code, "which has: bank, shop" in err) == (1, True)
+
+
+def test_the_file_holds_no_callers_and_no_visitors(warehouse: Path, tmp_path: Path) -> None:
+    """Neither caller keys nor visitor or session ids are in the file."""
+    page = write_report(warehouse, tmp_path / "page.html").path.read_text(encoding="utf-8")
+    assert [known for known in (CALLER, VISITOR, SESSION) if known in page] == []
+
+
+def test_the_libraries_are_in_the_file_once(warehouse: Path, tmp_path: Path) -> None:
+    """However many charts there are, the file has one script, and one place for each chart."""
+    page = write_report(warehouse, tmp_path / "page.html").path.read_text(encoding="utf-8")
+    assert page.count("</script>") == page.count("<script")
+    assert page.count('<script type="module">') == 1
+    assert page.count('<script type="application/json"') == page.count('class="chart"') == 8
+    assert page.count("<script") == 9
+    assert len(page) < 1_300_000
+
+
+def test_names_of_attackers_are_escaped_everywhere(warehouse: Path, tmp_path: Path) -> None:
+    """A hostile name stands nowhere in the file as it was written, in text, attributes or JSON."""
+    page = write_report(warehouse, tmp_path / "page.html").path.read_text(encoding="utf-8")
+    assert [name for name in HOSTILE if name in page] == []
+    assert "onerror=&#34;" in page
+    data = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert any("\\u003c/script\\u003e" in spec for spec in data)
+    assert [spec for spec in data if re.search(r"[<>&]", spec)] == []
+    assert all(json.loads(spec)["$schema"].startswith("https://vega") for spec in data)
+
+
+def test_days_without_calls_stand_with_zero(warehouse: Path) -> None:
+    """Every day from the first call to the last has a row."""
+    with DuckdbSource(warehouse) as source:
+        tables = page_context(source, None, NOON)["tables"]
+    assert [(row["label"], row["calls"]) for row in tables["days"].rows] == [
+        ("2025-03-01", 5),
+        ("2025-03-02", 0),
+        ("2025-03-03", 0),
+        ("2025-03-04", 3),
+    ]
+    assert [row["label"] for row in tables["callers"].rows][1:3] == ["2025-03-02", "2025-03-03"]
+
+
+def test_calls_beyond_the_rows_shown_are_added_up(tmp_path: Path) -> None:
+    """A table of many sources ends with a row of the others; its total counts all."""
+    folder = tmp_path / "warehouse"
+    more = [
+        {**calls()[1], "call_id": f"more {number}", "conversion_id": f"{number}", "campaign": None}
+        | {"source": f"site-{number}.example", "medium": "referral", "channel": "Referral"}
+        for number in range(20)
+    ]
+    build(folder, *more)
+    with DuckdbSource(folder) as source:
+        table = page_context(source, None, NOON)["tables"]["sources"]
+    [rest] = [row for row in table.rows if row["label"] == "8 more"]
+    assert rest["calls"] == 8
+    assert sum(row["calls"] for row in table.rows) == table.total["calls"] == 28
+
+
+def test_expected_calls_of_a_keyword_are_shared_out(warehouse: Path) -> None:
+    """Candidates give their session's keyword their probability, a form gives its own."""
+    with DuckdbSource(warehouse) as source:
+        found = source.rows("keywords", {"account": None})
+    expected = dict(zip(found["source"], found["expected_calls"], strict=True))
+    assert expected["google"] == pytest.approx(0.8)
+    assert expected["bing"] == pytest.approx(0.15 + 0.45)
+    assert sorted(expected) == sorted({"google", "bing", next(k for k in expected if "img" in k)})
+    assert expected[next(k for k in expected if "img" in k)] == pytest.approx(0.4 + 0.99)
+
+
+def test_a_number_is_shared_where_two_visitors_saw_it_in_one_hour(warehouse: Path) -> None:
+    """A visitor counts in each hour from the first display to the last."""
+    with DuckdbSource(warehouse) as source:
+        tables = page_context(source, None, NOON)["tables"]
+    shown = {row["label"]: row for row in tables["pool_hours"].rows if row["load"] is not None}
+    # 11 h: visitors 1 and 2 on one number. 12 h: 2 still, 3 on another. 13 h: 2 alone.
+    assert {hour: (row["load"], row["share"]) for hour, row in shown.items()} == {
+        "11:00": (2, 1),
+        "12:00": (1, 0),
+        "13:00": (1, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [
+        (0, "under 10 s"),
+        (9, "under 10 s"),
+        (10, "10-30 s"),
+        (1799, "20-30 min"),
+        (1800, "over 30 min"),
+        (9999, "over 30 min"),
+    ],
+)
+def test_a_delay_falls_into_the_step_that_it_reaches(seconds: int, step: str) -> None:
+    """A step holds its first second and not its last."""
+    results: Results = {"delays": pl.DataFrame({"delay_seconds": [seconds], "calls": [3]})}
+    assert [row["label"] for row in delays_table(results).rows if row["calls"]] == [step]
+
+
+def test_every_rule_and_code_has_words() -> None:
+    """What can be decided or refused is explained: statuses, methods, reasons, dead letters."""
+    statuses, methods, reasons = map(set, zip(*RULES.values(), strict=True))
+    assert statuses == set(words.STATUSES)
+    assert methods - {"none"} == set(words.METHODS)
+    undecided = {rule for rule, (status, _, _) in RULES.items() if status != "attributed"}
+    assert (undecided & reasons) - {"excluded_caller"} <= set(words.TERMS)
+    assert {*CODES, "too_late"} == set(words.DEAD_LETTERS)
+
+
+def test_every_query_says_what_it_gives() -> None:
+    """Each file of the folder is a named query whose comment lists its columns."""
+    folder = resources.files("pipelines.reporting") / "queries"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.sql" for name in ("period", *QUERIES)
+    }
+    assert [name for name in QUERIES if "-- Columns:" not in query_text(name)] == []
+
+
+# --- a warehouse that is written meanwhile --------------------------------------------------------
+
+
+class Disturbed(DuckdbSource):
+    """A warehouse into which a run commits while the report reads: once for each of `runs`."""
+
+    def __init__(self, folder: Path, runs: Iterator[datetime]) -> None:
+        super().__init__(folder)
+        self.folder, self.runs = folder, runs
+
+    def rows(self, query: str, parameters: Parameters) -> pl.DataFrame:
+        found = super().rows(query, parameters)
+        if query == "calls" and (moment := next(self.runs, None)):
+            backfill(self.folder, conversions(calls()[1] | {"emitted_at": moment}))
+        return found
+
+
+def test_a_run_that_commits_meanwhile_is_read_whole(tmp_path: Path) -> None:
+    """The page is of the warehouse after the run, all of it."""
+    build(tmp_path)
+    with Disturbed(tmp_path, iter([datetime(2025, 3, 9, tzinfo=UTC)])) as source:
+        context = page_context(source, None, NOON)
+    assert context["head"].calls == 4
+    assert context["tables"]["sources"].total["calls"] == 4
+    assert context["written"] == "2025-03-09 00:00 UTC"
+
+
+def test_a_warehouse_that_never_rests_is_an_error(tmp_path: Path) -> None:
+    """After some readings the report gives up and says why."""
+    build(tmp_path)
+    moments = (datetime(2025, 3, day, tzinfo=UTC) for day in range(9, 20))
+    with (
+        Disturbed(tmp_path, moments) as source,
+        pytest.raises(ReportError, match="a run keeps writing there"),
+    ):
+        page_context(source, None, NOON)
