@@ -30,7 +30,7 @@ SOURCES = """
 
 
 def main(folder: Path) -> None:
-    """Makes events in folder/events, runs the backfill into folder/warehouse, prints tables."""
+    """Makes events in folder/events, a warehouse and its report in folder/warehouse, shows both."""
     events, warehouse = folder / "events", folder / "warehouse"
     make_key(folder / KEY_NAME)
     sys.argv = ["make_examples", "--output", str(events)]
@@ -38,20 +38,27 @@ def main(folder: Path) -> None:
     options = ["--config", str(events / "attribeam.toml"), "--output", str(warehouse)]
     for kind in ("pageviews", "engagements", "calls"):
         options += [f"--{kind}", *(str(path) for path in sorted(events.glob(f"{kind}*")))]
-    try:
-        attribeam(["backfill", *options, "--short-history"])
-    except SystemExit as ended:
-        if ended.code:
-            raise
+    _run("backfill", *options, "--short-history")
     console = Console()
     console.print(query_table(warehouse, "The latest attributed calls", CALLS))
     console.print(query_table(warehouse, "Calls by source", SOURCES))
-    print(f"""Next, why a call was decided as it was, and any query on the views:
+    _run("report", "--output", str(warehouse))
+    print(f"""Open it in a browser: it shows all of this and more, and needs no network.
+Next, why a call was decided as it was, and any query on the views:
   .venv/bin/attribeam explain {_a_call(warehouse)} --output {warehouse} \\
       --config {events / "attribeam.toml"}
   .venv/bin/python -c "import duckdb
 duckdb.connect('{warehouse / DATABASE}').sql('FROM pool_health').show()"
 {events / "truth.csv"} says which visit really made each call.""")
+
+
+def _run(*arguments: str) -> None:
+    """Runs a command; ends the demo where it fails."""
+    try:
+        attribeam(arguments)
+    except SystemExit as ended:
+        if ended.code:
+            raise
 
 
 def _a_call(warehouse: Path) -> str:
