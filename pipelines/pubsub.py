@@ -121,6 +121,11 @@ class Subscription:
         self._held = HeldMessages(self._set_deadline, deadline_seconds)
         self._acknowledged: list[str] = []
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the server does not answer, so that nothing is known of what is waiting."""
+        return self._outage.is_on
+
     def __enter__(self) -> Self:
         return self
 
@@ -176,6 +181,7 @@ class Subscription:
         except RetryError:
             return None
         except (DeadlineExceeded, Cancelled):  # by our clock or by the server's: nothing came
+            self._outage.be_quiet()
             return None
         # The plain protobuf message: proto-plus would wrap each field anew at every access.
         messages = [_message(received) for received in PullResponse.pb(answer).received_messages]
@@ -228,24 +234,35 @@ class _Outage:
         self._since: float | None = None
         self._last = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        return self._since is not None
+
     def go_on(self, error: Exception) -> None:
         """Takes note of an error that may pass; raises SourceError once it has lasted too long."""
-        now = time.monotonic()
-        # A server that has nothing to deliver does not answer either, so silence is no error.
-        if self._since is None or now - self._last > QUIET_SECONDS:
-            self._since = now
+        self.be_quiet()
+        self._last = time.monotonic()
+        if self._since is None:
+            self._since = self._last
             LOG.warning(
                 "Pub/Sub does not answer (%s); trying again for up to %g s",
                 type(error).__name__,
                 self._give_up_seconds,
             )
-        self._last = now
-        if now - self._since > self._give_up_seconds:
+        if self._last - self._since > self._give_up_seconds:
             raise SourceError(
                 f"Pub/Sub has not answered for {self._give_up_seconds:g} s "
                 f"({type(error).__name__}: {error.args[0]}); look at the network and the service "
                 "and start again: what was not acknowledged comes again"
             ) from None
+
+    def be_quiet(self) -> None:
+        """Takes note of silence: a server that is there does not answer while nothing comes.
+
+        Of one that is not there gRPC tells each time it fails to connect, after at most 20 s.
+        """
+        if time.monotonic() - self._last > QUIET_SECONDS:
+            self.end()
 
     def end(self) -> None:
         """Takes note of an answer."""

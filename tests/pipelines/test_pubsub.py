@@ -161,17 +161,38 @@ def test_a_server_that_was_gone_is_read_again(
         Topic(address, TOPIC, SUBSCRIPTION).publish([b"before"])
         before = subscription.pull(1, 60)
         subscription.acknowledge(before)
+    assert not subscription.is_away
     assert subscription.pull(1, 0.5) == []
     assert subscription.pull(1, 0.5) == []
+    assert subscription.is_away
     port = int(address.rpartition(":")[2])
     with pubsub_server(port, TOPIC, SUBSCRIPTION), subscription:
         Topic(address, TOPIC, SUBSCRIPTION).publish([b"after"])
         after = subscription.pull(1, 60)
+        assert not subscription.is_away
     assert [message.data for message in before + after] == [b"before", b"after"]
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 2
     assert said[0] == "Pub/Sub does not answer (ServiceUnavailable); trying again for up to 600 s"
     assert said[1].startswith("Pub/Sub answers again after")
+
+
+@pytest.mark.usefixtures("pubsub_binary")
+def test_a_server_that_is_back_with_nothing_to_deliver_is_not_away(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Silence without errors ends an outage too."""
+    monkeypatch.setattr(pubsub, "QUIET_SECONDS", 1)
+    with pubsub_server(topic=TOPIC, subscription=SUBSCRIPTION) as address:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
+        subscription = Subscription(SUBSCRIPTION)
+    assert subscription.pull(1, 0.5) == []
+    assert subscription.is_away
+    port = int(address.rpartition(":")[2])
+    with pubsub_server(port, TOPIC, SUBSCRIPTION), subscription:
+        # The server answers an empty pull after half a second, so these are not answered.
+        pulls = (subscription.pull(1, 0.3) or subscription.is_away for _ in range(1_000))
+        assert False in pulls
 
 
 @pytest.mark.usefixtures("pubsub_binary")
