@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -62,11 +63,21 @@ def pubsub_server(
 
 @contextmanager
 def bigquery_server(project: str = "test") -> Iterator[BigQueryAddresses]:
-    """A BigQuery server for one project, empty; its data is gone when it ends."""
-    flags = [f"--project={project}", "--host=127.0.0.1", "--port=0", "--grpc-port=0"]
+    """A BigQuery server for one project, empty; its data is gone when it ends.
+
+    Its REST port is chosen here: with port 0 it sends uploads to port 0.
+    """
+    rest_port = f"--port={_free_port()}"
+    flags = [f"--project={project}", "--host=127.0.0.1", rest_port, "--grpc-port=0"]
     with _running([str(binary("bigquery")), *flags], lines=2) as printed:
         rest, grpc = (re.sub(r".* ", "", line) for line in printed)
         yield BigQueryAddresses(project, f"http://{rest}", grpc)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def binary(name: str) -> Path:
