@@ -47,12 +47,7 @@ class LocalStream:
 
     def __init__(self, folder: Path, config: Config, key: bytes, origin: str) -> None:
         stages = make_stages(config, excluded_callers(config, key))
-        schemas = {
-            (name, table): schema
-            for name, stage in stages.items()
-            for table, schema in stage.tables.items()
-        }
-        self.store = Store(folder, schemas)
+        self.store = Store(folder, stages)
         self.outbox = Outbox(self.store)
         self.counters = Counters(self.store)
         self.flow = Flow(stages, self.store)

@@ -26,6 +26,9 @@ SEGMENTS = "segments"
 # Segments of a table in one size class are merged when there are so many; a class holds as many
 # times the rows of the class below.
 MERGED_AT_ONCE = 8
+# What SQLite keeps of its index in memory, and how much of it it gathers before it tidies up.
+CACHE_KIB = 256 << 10
+CHECKPOINT_PAGES = 16 << 10
 # Larger segments stay as they are until nothing points to them, so merging needs little memory.
 LARGEST_MERGED_ROWS = 1 << 18
 RUNS = {"part": pl.Int64, "segment": pl.Int64, "start": pl.Int64, "count": pl.Int64}
@@ -51,15 +54,20 @@ def clear_state_errors(folder: Path) -> Iterator[None]:
 
 
 class Store:
-    """Tables of state by (stage, table), in a folder.
+    """The tables of some stages' states, in a folder.
 
-    schemas: the columns of every table. Nothing done since the last commit survives a kill or
-    `rollback`.
+    stages: by name, with the schemas of their `tables`; those in `filed` have keys that are not
+    their parts. Nothing done since the last commit survives a kill or `rollback`.
     """
 
-    def __init__(self, folder: Path, schemas: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    def __init__(self, folder: Path, stages: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.schemas = {f"{stage}.{table}": schema for (stage, table), schema in schemas.items()}
+        self.schemas = {
+            f"{name}.{table}": schema
+            for name, stage in stages.items()
+            for table, schema in stage.tables.items()
+        }
+        self.filed = {f"{name}.{table}" for name, stage in stages.items() for table in stage.filed}
         self.empty = {
             name: pl.DataFrame(schema={**schema, "part": pl.Int64})
             for name, schema in self.schemas.items()
@@ -72,6 +80,8 @@ class Store:
         with clear_state_errors(folder):
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
+            self.database.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+            self.database.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             # Held until the end, so that no second stream can use the folder.
             self.database.execute("BEGIN IMMEDIATE")
         self._make_tables()
@@ -112,8 +122,8 @@ class Store:
         """Drops the parts whose due (us) the watermark has passed."""
         for name in self.schemas:
             gone = f'(SELECT part FROM "{name}.due" WHERE due < ?)'
-            self.database.execute(f'DELETE FROM "{name}" WHERE part IN {gone}', (watermark,))
-            self.database.execute(f'DELETE FROM "{name}.due" WHERE due < ?', (watermark,))
+            for table in self._tables(name):
+                self.database.execute(f'DELETE FROM "{table}" WHERE part IN {gone}', (watermark,))
 
     def commit(self) -> None:
         """Makes what was done last: the files reach the disk first, then what points to them."""
@@ -146,16 +156,18 @@ class Store:
 
     def load(self, name: str, keys: pl.Series) -> pl.DataFrame:
         """The rows of a table filed under any of the keys, each once, with part."""
-        query = f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" WHERE key IN {LISTED}'
-        return self._gather(name, query, listed(keys))
+        wanted = LISTED
+        if name in self.filed:
+            wanted = f'(SELECT part FROM "{name}.keys" WHERE key IN {LISTED})'
+        return self._gather(name, wanted, listed(keys))
 
     def ripe(self, name: str, watermark: int) -> pl.DataFrame:
         """The rows of the parts whose due (us) the watermark has passed, with part."""
-        gone = f'(SELECT part FROM "{name}.due" WHERE due < ?)'
-        query = f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" WHERE part IN {gone}'
-        return self._gather(name, query, watermark)
+        return self._gather(name, f'(SELECT part FROM "{name}.due" WHERE due < ?)', watermark)
 
-    def _gather(self, name: str, query: str, value: str | int) -> pl.DataFrame:
+    def _gather(self, name: str, wanted: str, value: str | int) -> pl.DataFrame:
+        """The rows of the parts that a query finds."""
+        query = f'SELECT part, segment, start, "count" FROM "{name}" WHERE part IN {wanted}'
         found = self.database.execute(query, (value,)).fetchall()
         if not found:
             return self.empty[name]
@@ -168,7 +180,7 @@ class Store:
 
     def _clear(self, name: str, parts: pl.Series) -> None:
         if parts.len():
-            for table in (name, f"{name}.due"):
+            for table in self._tables(name):
                 query = f'DELETE FROM "{table}" WHERE part IN {LISTED}'
                 self.database.execute(query, (listed(parts),))
 
@@ -181,11 +193,15 @@ class Store:
             pl.col("start").first(), pl.len().alias("count"), pl.col("keys", "due").last()
         )
         segment = self._new_segment(name, ordered.select(self.empty[name].columns))
-        filed = runs.explode("keys").drop_nulls("keys")
         self.database.executemany(
-            f'INSERT INTO "{name}" (key, part, segment, start, "count") VALUES (?, ?, ?, ?, ?)',
-            filed.select("keys", "part", pl.lit(segment), "start", "count").iter_rows(),
+            f'INSERT INTO "{name}" VALUES (?, ?, ?, ?)',
+            runs.select("part", pl.lit(segment), "start", "count").iter_rows(),
         )
+        if name in self.filed:
+            self.database.executemany(
+                f'INSERT OR IGNORE INTO "{name}.keys" VALUES (?, ?)',
+                runs.explode("keys").select("keys", "part").iter_rows(),
+            )
         self.database.executemany(
             f'INSERT INTO "{name}.due" VALUES (?, ?) ON CONFLICT DO UPDATE SET due = excluded.due',
             runs.select("part", "due").iter_rows(),
@@ -238,7 +254,7 @@ class Store:
 
     def _merge(self, name: str, segments: list[int]) -> None:
         query = (
-            f'SELECT DISTINCT part, segment, start, "count" FROM "{name}" '
+            f'SELECT part, segment, start, "count" FROM "{name}" '
             f"WHERE segment IN {LISTED} ORDER BY part, segment, start"
         )
         found = self.database.execute(query, (json.dumps(segments),)).fetchall()
@@ -303,17 +319,27 @@ class Store:
         )
         for name in self.schemas:
             execute(
-                f'CREATE TABLE IF NOT EXISTS "{name}" (key INTEGER NOT NULL, part INTEGER NOT NULL,'
-                ' segment INTEGER NOT NULL, start INTEGER NOT NULL, "count" INTEGER NOT NULL)'
+                f'CREATE TABLE IF NOT EXISTS "{name}" (part INTEGER NOT NULL, segment INTEGER '
+                'NOT NULL, start INTEGER NOT NULL, "count" INTEGER NOT NULL, '
+                "PRIMARY KEY (part, segment, start)) WITHOUT ROWID"
             )
+            execute(f'CREATE INDEX IF NOT EXISTS "{name}.at" ON "{name}" (segment, start)')
             execute(
                 f'CREATE TABLE IF NOT EXISTS "{name}.due" '
                 "(part INTEGER PRIMARY KEY, due INTEGER NOT NULL)"
             )
-            for columns in ("key", "part", "segment, start"):
-                index = f"{name}.{columns[:4].strip()}"
-                execute(f'CREATE INDEX IF NOT EXISTS "{index}" ON "{name}" ({columns})')
             execute(f'CREATE INDEX IF NOT EXISTS "{name}.when" ON "{name}.due" (due)')
+        for name in self.filed:
+            execute(
+                f'CREATE TABLE IF NOT EXISTS "{name}.keys" (key INTEGER NOT NULL, '
+                "part INTEGER NOT NULL, PRIMARY KEY (key, part)) WITHOUT ROWID"
+            )
+            execute(f'CREATE INDEX IF NOT EXISTS "{name}.of" ON "{name}.keys" (part)')
+
+    def _tables(self, name: str) -> tuple[str, ...]:
+        """The tables of SQLite that know of a table's parts; the one that `due` is in comes last."""
+        keys = (f"{name}.keys",) if name in self.filed else ()
+        return (name, *keys, f"{name}.due")
 
 
 class StageState:

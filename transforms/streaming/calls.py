@@ -31,6 +31,7 @@ class CallsStage:
     config: Config
     inputs = {"call": CALLS}
     tables = {"calls": CALLS}
+    filed = frozenset[str]()
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
         sent = inputs["call"].with_columns(CALL_KEY.alias("part"))

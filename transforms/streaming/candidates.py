@@ -44,6 +44,7 @@ class CandidatesStage:
     config: Config
     inputs = {"calls": CALLS | MESSAGE, "showings": SHOWN | MESSAGE}
     tables = {"called": CALLS, "showings": SHOWN, "said": SAID}
+    filed = frozenset(("called", "showings"))
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
         calls, showings = inputs["calls"], inputs["showings"]

@@ -32,6 +32,7 @@ class DecisionsStage:
     excluded: pl.DataFrame
     inputs = {"calls": CALLS | MESSAGE, "found": FOUND | MESSAGE, "entries": ENTRIES | MESSAGE}
     tables = {"calls": CALLS, "found": FOUND, "entries": ENTRIES, "own": SETTLED}
+    filed = frozenset(tables)
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
         callers = pl.concat([heard(table) for table in inputs.values()]).unique()

@@ -36,6 +36,7 @@ class RevisionsStage:
         said = {name: rows[name] for name in self.values}
         self.inputs = {"rows": said | ROW_MESSAGE}
         kept = said | {"digest": pl.UInt64, self.flag: pl.Boolean, "final": pl.Int64}
+        self.filed = frozenset[str]()
         self.tables = {"written": kept | {"revision": pl.Int64}, "pending": kept}
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:

@@ -1,8 +1,8 @@
 """State of a keyed stage: tables whose rows are filed under keys, replaced and dropped by part.
 
-A row belongs to one part (a visitor, a call, a session's showing of a number) and may be filed
-under several keys. What is loaded is loaded by key; what is replaced, or dropped because the
-watermark passed its `due`, is a whole part.
+A row belongs to one part (a visitor, a call, a session's showing of a number), and a part is filed
+under several keys or, in most tables, under itself. What is loaded is loaded by key; what is
+replaced, or dropped because the watermark passed its `due`, is a whole part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,10 +61,9 @@ class MemoryState:
 
     def load(self, table: str, keys: pl.Series) -> pl.DataFrame:
         wanted = pl.DataFrame({"keys": keys.cast(pl.Int64).unique()})
-        rows = self.tables[table].with_row_index("_row")
-        found = rows.select("_row", "keys").explode("keys").join(wanted, on="keys", how="semi")
-        kept = rows.join(found.select("_row").unique(), on="_row", how="semi")
-        return kept.drop("_row", "keys", "due")
+        rows = self.tables[table]
+        found = rows.select("part", "keys").explode("keys").join(wanted, on="keys", how="semi")
+        return rows.join(found, on="part", how="semi").drop("keys", "due")
 
     def ripe(self, table: str, watermark: int) -> pl.DataFrame:
         return self.tables[table].filter(pl.col("due") < watermark).drop("keys", "due")

@@ -57,6 +57,7 @@ class VisitorsStage:
     config: Config
     inputs = {"pageview": PAGEVIEWS, "engagement": ENGAGEMENTS}
     tables = {"events": EVENTS, "past": PAST, "said": SAID}
+    filed = frozenset[str]()
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
         new = _events(inputs)
