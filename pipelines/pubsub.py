@@ -163,6 +163,10 @@ class Subscription:
         self._acknowledged += [message.ack_id for message in messages]
         self._send_acknowledgements(ACKNOWLEDGE_SECONDS)
 
+    def let_go(self, messages: Sequence[Message]) -> None:
+        """Holds messages no longer: they come again, or go to the dead-letter topic."""
+        self._held.remove([message.ack_id for message in messages])
+
     def close(self) -> None:
         """Hands back what is not acknowledged, so that it comes again at once, and disconnects."""
         with suppress(SourceError):

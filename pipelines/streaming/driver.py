@@ -68,7 +68,12 @@ class LocalStream:
         """
         try:
             latest = self._take_events(messages, clock) if messages else None
-            self._advance(latest, clock, backlog)
+            before, self.watermark = self.watermark, self._seen(latest, clock, backlog)
+            if not messages and before == self.watermark:
+                return
+            self._write(self.watermark.value, clock)
+            self.store.expire(self.watermark.value)
+            self._note()
             self._batches += 1
             if self._batches % MERGE_EVERY == 0:
                 self.store.merge()
@@ -115,16 +120,13 @@ class LocalStream:
         self.counters.add(pl.concat([*counts, taken["counts"]]))
         return _latest_time(events)
 
-    def _advance(self, latest: int | None, clock: int, backlog: bool) -> None:
+    def _seen(self, latest: int | None, clock: int, backlog: bool) -> Watermark:
         settings = self.config.default
         out_of_order, idle = (
             round(seconds * MICROSECONDS)
             for seconds in (settings.out_of_order_seconds, settings.idle_seconds)
         )
-        self.watermark = self.watermark.seen(latest, clock, backlog, out_of_order, idle)
-        self._write(self.watermark.value, clock)
-        self.store.expire(self.watermark.value)
-        self._note()
+        return self.watermark.seen(latest, clock, backlog, out_of_order, idle)
 
     def _write(self, watermark: int, clock: int) -> None:
         """Puts the rows that the watermark has woken into the outbox."""

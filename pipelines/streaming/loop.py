@@ -45,7 +45,8 @@ class Loop:
         while not stop.is_set():
             messages = self.subscription.pull(BATCH_MESSAGES, PULL_SECONDS)
             began = time.monotonic()
-            self.work(messages, self.subscription.is_full)
+            # While the server is away, silence does not mean that nothing happened.
+            self.work(messages, self.subscription.is_full or self.subscription.is_away)
             last = time.monotonic() if messages else last
             self.monitor.after_batch(time.monotonic() - began)
             if drain and time.monotonic() - last > EMPTY_SECONDS:
@@ -54,14 +55,17 @@ class Loop:
         self._ship_all(stop)
         self.monitor.tell()
 
-    def work(self, messages: Sequence[Message], is_full: bool) -> None:
-        """Takes a batch, acknowledges it, ships its rows."""
+    def work(self, messages: Sequence[Message], is_behind: bool) -> None:
+        """Takes a batch, acknowledges it, ships its rows. is_behind: more messages may wait."""
         now = clock()
         out_of_order = round(self.stream.config.default.out_of_order_seconds * MICROSECONDS)
         is_old = bool(messages) and max(m.publish_time_us for m in messages) < now - out_of_order
-        done = self._take(messages, now, is_full or is_old)
+        done = self._take(messages, now, is_behind or is_old)
         if done:
             self.subscription.acknowledge(done)
+        if len(done) < len(messages):
+            taken = set(done)
+            self.subscription.let_go([message for message in messages if message not in taken])
         self._ship()
 
     def _take(self, messages: Sequence[Message], now: int, backlog: bool) -> list[Message]:

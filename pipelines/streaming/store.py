@@ -337,7 +337,7 @@ class Store:
             execute(f'CREATE INDEX IF NOT EXISTS "{name}.of" ON "{name}.keys" (part)')
 
     def _tables(self, name: str) -> tuple[str, ...]:
-        """The tables of SQLite that know of a table's parts; the one that `due` is in comes last."""
+        """SQLite's tables that know of a table's parts, the one that `due` is in last."""
         keys = (f"{name}.keys",) if name in self.filed else ()
         return (name, *keys, f"{name}.due")
 
