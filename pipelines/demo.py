@@ -1,7 +1,7 @@
 """make demo: example events, attributed and shown (README, first screen)."""
 
 import os
-import runpy
+import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -33,8 +33,8 @@ def main(folder: Path) -> None:
     """Makes events in folder/events, a warehouse and its report in folder/warehouse, shows both."""
     events, warehouse = folder / "events", folder / "warehouse"
     make_key(folder / KEY_NAME)
-    sys.argv = ["make_examples", "--output", str(events)]
-    runpy.run_path("scripts/make_examples.py", run_name="__main__")
+    make_events = [sys.executable, "scripts/make_examples.py", "--output", str(events)]
+    subprocess.run(make_events, check=True)  # noqa: S603 - our own script
     options = ["--config", str(events / "attribeam.toml"), "--output", str(warehouse)]
     for kind in ("pageviews", "engagements", "calls"):
         options += [f"--{kind}", *(str(path) for path in sorted(events.glob(f"{kind}*")))]

@@ -16,66 +16,42 @@ import gzip
 import json
 import random
 import shutil
-import tomllib
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-Event = dict[str, Any]
+from example_site import (
+    CONFIGURATION,
+    DAY_MS,
+    EXAMPLES,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    WORLD,
+    Event,
+    Site,
+    Visit,
+    written,
+)
 
-EXAMPLES = Path(__file__).resolve().parent / "examples"
-WORLD: dict[str, Any] = tomllib.loads((EXAMPLES / "world.toml").read_text(encoding="utf-8"))
-CONFIGURATION = tomllib.loads((EXAMPLES / "attribeam.toml").read_text(encoding="utf-8"))
-SECOND_MS = 1_000
-MINUTE_MS = 60 * SECOND_MS
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-NUMBER_HOLD_MS = 5 * MINUTE_MS
-HOUR_WEIGHTS = (1, 1, 0, 0, 0, 1, 3, 6, 11, 13, 14, 13, 11, 12, 12, 11, 9, 7, 7, 8, 8, 6, 4, 2)
-CONSENTS = ((62, ["analytics", "marketing"]), (15, ["analytics"]), (3, ["functional"]), (20, None))
 STATUSES = ((78, "answered"), (10, "missed"), (6, "abandoned"), (3, "busy"), (3, "voicemail"))
 WITHHELD = ("anonymous", "Restricted", "266696687", "")
 OUTCOMES = (("sale", 1499), ("appointment", 350), ("question", None), ("complaint", None))
 TAGS = ("new customer", "existing customer", "price", "opening hours")
+NUMBER_HOLD_MS = 5 * MINUTE_MS
 KINDS = ("pageviews", "engagements", "calls")
 TRUTH_COLUMNS = ("call_id", "account", "situation", "visitor_id", "session_start")
 
 
-@dataclass
-class Person:
-    """Somebody, or a crawler, who visits a site."""
-
-    visitor_id: str
-    user_agent: str
-    ip: str
-    phone: str
-    withheld: bool
-    consent: list[str] | None
-    is_bot: bool
-
-
-@dataclass
-class Visit:
-    """How a person came, when they looked at pages, and the number they saw."""
-
-    person: Person
-    came: dict[str, str]
-    times_ms: list[int]
-    session_id: str
-    number: str = ""
-
-
-class World:
+class World(Site):
     """All that happens on one site, from one seed."""
 
     def __init__(self, account: str, seed: int, start_ms: int, days: int) -> None:
-        self.account, self.start_ms, self.days = account, start_ms, days
-        self.site = WORLD["sites"][account]
+        super().__init__(account, seed, start_ms)
+        self.days = days
         self.rules = CONFIGURATION["accounts"][account]
         self.numbers = [n for pool in self.rules["pools"] for n in pool["numbers"]]
-        self.rng = random.Random(f"{seed}/{account}")
         self.events: dict[str, list[tuple[int, Event]]] = {kind: [] for kind in KINDS}
         self.truth: dict[str, Event] = {}
 
@@ -89,48 +65,6 @@ class World:
                 self.follow_up(visit)
         for day in range(self.days):
             self.strangers(self.start_ms + day * DAY_MS)
-
-    def chance(self, share: float) -> bool:
-        """True as often as the share says."""
-        return self.rng.random() < share
-
-    def weighed(self, choices: Any) -> Any:
-        """One of several (weight, value) pairs' values."""
-        weights, values = zip(*choices, strict=True)
-        return self.rng.choices(values, weights)[0]
-
-    def after_ms(self, least_ms: int, most_ms: int) -> int:
-        """A wait between two bounds, rather short than long."""
-        return round(least_ms * (most_ms / least_ms) ** self.rng.random())
-
-    def moment_ms(self, day_start_ms: int) -> int:
-        """A time of that day, in the rhythm of a day."""
-        (hour,) = self.rng.choices(range(24), HOUR_WEIGHTS)
-        return day_start_ms + hour * HOUR_MS + self.rng.randrange(HOUR_MS)
-
-    def hexes(self, digits: int) -> str:
-        """Random hex digits."""
-        return f"{self.rng.getrandbits(4 * digits):0{digits}x}"
-
-    def time(self, moment_ms: int) -> str | int:
-        """A time as this site's tracker and switch write it."""
-        return moment_ms if self.site.get("epoch_times") else written(moment_ms)
-
-    def phone(self) -> str:
-        """A new caller's number."""
-        prefix = self.rng.choice(self.site["caller_ranges"])
-        if prefix == "+451":
-            return f"{prefix}{self.rng.randrange(1_000_000, 9_000_000)}"
-        return f"{prefix}{self.rng.randrange(1_000):03d}"
-
-    def spelled(self, phone: str, typed: bool = False) -> str:
-        """A number as people type it, or as one switch or another writes it."""
-        national = phone[3:] if phone.startswith("+45") else f"0{phone[3:]}"
-        if typed:
-            return self.rng.choice((phone, f"{national[:4]} {national[4:]}"))
-        return self.weighed(
-            ((6, phone), (3, national), (1, f"00{phone[1:]}"), (1, f"sip:{phone}@trunk.example"))
-        )
 
     def visits(self) -> list[Visit]:
         """Everybody's visits in order; some people come back."""
@@ -148,32 +82,6 @@ class World:
                     )
         return sorted(found, key=lambda visit: visit.times_ms[0])
 
-    def person(self) -> Person:
-        """Somebody new; one in fifty is a crawler."""
-        is_bot = self.chance(0.02)
-        agents = [(agent["share"], agent["user_agent"]) for agent in WORLD["agents"]]
-        since_s = self.start_ms // SECOND_MS - self.rng.randrange(10**6)
-        return Person(
-            visitor_id=f"{self.rng.randrange(10**8, 10**9)}.{since_s}",
-            user_agent=self.rng.choice(WORLD["crawlers"]) if is_bot else self.weighed(agents),
-            ip=self.rng.choice(("192.0.2.", "198.51.100.")) + str(self.rng.randrange(1, 255)),
-            phone=self.phone(),
-            withheld=self.chance(0.08),
-            consent=None if is_bot else self.weighed(CONSENTS),
-            is_bot=is_bot,
-        )
-
-    def visit(self, person: Person, at_ms: int, came: dict[str, str]) -> Visit:
-        """A visit of one or more pages, with the tracker's id or the one that is derived."""
-        times_ms = [at_ms]
-        while self.chance(0.71) and len(times_ms) < 30:
-            stay_s = min(self.rng.lognormvariate(3.6, 1), 1200)
-            times_ms.append(times_ms[-1] + round(stay_s * SECOND_MS))
-        named = f"s-{self.hexes(12)}" if self.site.get("names_sessions") else None
-        if person.is_bot:
-            came = {"query": "", "referrer": ""}
-        return Visit(person, came, times_ms, named or f"{person.visitor_id}-{at_ms}")
-
     def lend_numbers(self, visits: list[Visit]) -> None:
         """Each visit the number that is free longest; when none is, the one that is free next."""
         free_ms = dict.fromkeys(self.numbers, 0)
@@ -181,17 +89,6 @@ class World:
             visit.number = min(free_ms, key=free_ms.__getitem__)
             lent_until_ms = visit.times_ms[-1] + NUMBER_HOLD_MS
             free_ms[visit.number] = max(free_ms[visit.number], lent_until_ms)
-
-    def event(self, visit: Visit, time_ms: int) -> Event:
-        """What pageviews and engagements have in common."""
-        event: Event = {"account": self.account, "visitor_id": visit.person.visitor_id}
-        if self.site.get("names_sessions"):
-            event["session_id"] = visit.session_id
-        else:
-            event["event_id"] = self.hexes(32)
-        if visit.person.consent is not None:
-            event["consent"] = visit.person.consent
-        return event | {"time": self.time(time_ms)}
 
     def browse(self, visit: Visit) -> None:
         """The pageviews of a visit, and clicks on the way."""
@@ -328,12 +225,6 @@ class World:
             truth["session_start"] = written(visit.times_ms[0])
         self.truth[call["call_id"]] = truth
         return status == "answered"
-
-
-def written(moment_ms: int) -> str:
-    """An RFC 3339 time in Danish winter time."""
-    zone = timezone(timedelta(hours=1))
-    return datetime.fromtimestamp(moment_ms / 1000, zone).isoformat(timespec="milliseconds")
 
 
 def make(output: Path, days: int, end: date, seed: int, now: datetime) -> dict[str, int]:
