@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo emulators test lint check bench bench-large docs lock clean
+.PHONY: help setup demo stream-demo emulators test lint check bench bench-large docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,9 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 
 demo: setup  ## Example events, attributed: a table of calls and of calls by source
 	$(BIN)/python -m pipelines.demo $(DEMO)
+
+stream-demo: setup  ## The same events through a real Pub/Sub server, revisions shown as they come
+	$(BIN)/python scripts/stream_demo.py $(DEMO)
 
 emulators: setup  ## The servers that tests run against, built once with Go
 	$(BIN)/python tests/emulators/servers.py
