@@ -62,6 +62,7 @@ def _hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
+@functools.cache
 def _file(name: str) -> str:
     return (resources.files(__package__) / PLACE / name).read_text(encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """Where the report's figures come from: named queries over the tables and views of a warehouse."""
 
 from datetime import date
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,7 @@ class DuckdbSource:
         return pl.DataFrame(self._connection.sql(sql, params=used).to_arrow_table())
 
 
+@cache
 def query_text(name: str) -> str:
     """The SQL of a named query."""
     return (resources.files(__package__) / "queries" / f"{name}.sql").read_text(encoding="utf-8")

@@ -4,10 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from backfill_runs import (
-    story_files,
-    write,
-)
+from backfill_runs import story_files, write
 from tables import KEY
 
 

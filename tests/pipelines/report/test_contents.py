@@ -1,19 +1,26 @@
-"""`attribeam report` without a browser: what it says where it cannot, and what the file holds."""
+"""What the file holds, reckoned by hand from a small warehouse."""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 import polars as pl
 import pytest
-from report_warehouse import CALLER, HOSTILE, SESSION, VISITOR, build, calls, without_calls
+from report_pages import Report
+from report_warehouse import (
+    CALLER,
+    HOSTILE,
+    SESSION,
+    VISITOR,
+    build,
+    calls,
+)
 from table_rows import NOON
 from warehouse_runs import backfill, conversions
 
-from pipelines.cli import main
 from pipelines.report import ReportError, page_context, write_report
 from pipelines.reporting import words
 from pipelines.reporting.source import QUERIES, DuckdbSource, Parameters, query_text
@@ -22,119 +29,8 @@ from pipelines.reporting.tables_people import delays_table
 from transforms.decisions import RULES
 from transforms.decode_event import CODES
 
-Command = Callable[..., tuple[int, str, str]]
 
-
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("report") / "warehouse")
-
-
-@pytest.fixture
-def report(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `attribeam report`: its exit code, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["report", *(str(argument) for argument in arguments)])
-        said = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return run
-
-
-# --- what it says ------------------------------------------------------------------------------
-
-
-def test_the_report_says_where_it_is(warehouse: Path, report: Command, tmp_path: Path) -> None:
-    """The command names the file, the calls in it and their days."""
-    page = tmp_path / "calls.html"
-    code, out, err = report("--output", warehouse, "--html", page)
-    assert (code, err) == (0, "")
-    assert out == f"Report: {page} (8 calls, 1 Mar 2025 to 4 Mar 2025)\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["calls.html"]
-
-
-def test_the_report_goes_into_the_warehouse_where_no_file_is_named(
-    tmp_path: Path, report: Command
-) -> None:
-    """The default is report.html beside the database."""
-    code, _, _ = report("--output", build(tmp_path))
-    assert code == 0
-    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-def test_a_missing_warehouse_is_named(tmp_path: Path, report: Command) -> None:
-    """Without a database there is one message and no file."""
-    code, out, err = report("--output", tmp_path)
-    assert (code, out) == (1, "")
-    assert err == (
-        f"attribeam: error: {tmp_path}: no warehouse there; make one with attribeam backfill\n"
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_empty_warehouse_is_an_error(tmp_path: Path, report: Command) -> None:
-    """A database without any row gives a message and no page."""
-    backfill(tmp_path, conversions(), report={})
-    code, _, err = report("--output", tmp_path)
-    assert code == 1
-    assert "the warehouse is empty; run attribeam backfill first" in err
-    assert not (tmp_path / "report.html").exists()
-
-
-def test_a_warehouse_without_calls_gives_a_page_that_says_so(
-    tmp_path: Path, report: Command
-) -> None:
-    """Sessions without calls are a page, a warning and no failure."""
-    code, out, err = report("--output", without_calls(tmp_path))
-    assert (code, out) == (0, f"Report: {tmp_path}/report.html (0 calls, 1 Mar 2025)\n")
-    assert err == "attribeam: warning: no calls in the warehouse; the report says so\n"
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "There are no calls in this warehouse" in page
-
-
-@pytest.mark.parametrize("place", ["missing/page.html", "folder"])
-def test_a_file_that_cannot_be_written_is_named(
-    warehouse: Path, report: Command, tmp_path: Path, place: str
-) -> None:
-    """A folder that is missing, or a folder's name, is one message, and nothing is left behind."""
-    (tmp_path / "folder").mkdir()
-    code, out, err = report("--output", warehouse, "--html", tmp_path / place)
-    assert (code, out) == (1, "")
-    assert err.startswith(f"attribeam: error: {tmp_path / place}: the report cannot be written")
-    assert "--html" in err
-    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
-
-
-def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path, report: Command) -> None:
-    """What was there before is there after, byte by byte."""
-    (tmp_path / "report.html").write_text("old", encoding="utf-8")
-    backfill(tmp_path, conversions(), report={})
-    assert report("--output", tmp_path)[0] == 1
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "old"
-
-
-def test_a_database_that_is_none_is_one_message(tmp_path: Path, report: Command) -> None:
-    """A broken warehouse.duckdb gives no traceback."""
-    (tmp_path / "warehouse.duckdb").write_bytes(b"nothing of the kind" * 999)
-    code, _, err = report("--output", tmp_path)
-    assert code == 1
-    assert err.startswith(f"attribeam: error: {tmp_path}/warehouse.duckdb: cannot be read")
-    assert err.count("\n") == 1
-
-
-def test_bigquery_is_refused_as_usage(report: Command) -> None:
-    """Until another source is built, the command says that only a folder can be read."""
-    code, _, err = report("--output", "bigquery://project")
-    assert (code, "only a local warehouse" in err) == (2, True)
-
-
-# --- what it holds -----------------------------------------------------------------------------
-
-
-def test_one_account_can_be_shown_alone(warehouse: Path, report: Command, tmp_path: Path) -> None:
+def test_one_account_can_be_shown_alone(warehouse: Path, report: Report, tmp_path: Path) -> None:
     """With --account the page holds nothing of another account; an unknown one is an error."""
     page = tmp_path / "page.html"
     code, out, _ = report("--output", warehouse, "--html", page, "--account", "bank")
@@ -260,9 +156,6 @@ def test_every_query_says_what_it_gives() -> None:
         f"{name}.sql" for name in ("period", *QUERIES)
     }
     assert [name for name in QUERIES if "-- Columns:" not in query_text(name)] == []
-
-
-# --- a warehouse that is written meanwhile --------------------------------------------------------
 
 
 class Disturbed(DuckdbSource):
