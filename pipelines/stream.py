@@ -14,6 +14,7 @@ from pipelines.streaming.driver import LocalStream
 from pipelines.streaming.loop import Loop
 from pipelines.streaming.monitor import Monitor
 from pipelines.streaming.sink import open_sink
+from pipelines.streaming.store import clear_state_errors
 from schemas.config import load_config
 from transforms.privacy import load_key
 
@@ -42,6 +43,7 @@ def run_stream(asked: Stream) -> dict[str, Any]:
     key = load_key()
     with (
         clear_output_errors(asked.state),
+        clear_state_errors(asked.state),
         closing(LocalStream(asked.state, config, key, asked.subscription)) as stream,
         Subscription(asked.subscription) as subscription,
         Monitor(stream, asked.metrics_port) as monitor,

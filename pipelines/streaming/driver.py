@@ -29,7 +29,7 @@ from transforms.steps import COUNTS, Tables
 from transforms.streaming.flow import WRITTEN, Flow, make_stages
 from transforms.streaming.lateness import TABLES, TOO_LATE, in_time, late_letters
 from transforms.streaming.revisions import NEVER
-from transforms.streaming.watermark import Watermark
+from transforms.streaming.watermark import BEGINNING, Watermark
 
 LOG = logging.getLogger(__name__)
 # Segments are looked through for what can be merged after so many batches.
@@ -52,7 +52,9 @@ class LocalStream:
         self.counters = Counters(self.store)
         self.flow = Flow(stages, self.store)
         self.config, self.key, self.origin = config, key, origin
-        self.watermark = Watermark(**self.store.recall("watermark", {}))
+        # How long it was quiet is known from now on: what came meanwhile may still be waiting.
+        known = Watermark(**self.store.recall("watermark", {}))
+        self.watermark = replace(known, quiet_since=BEGINNING)
         self._emitted = int(self.store.recall("emitted", 0))
         self.store.database.execute(
             "CREATE TABLE IF NOT EXISTS letters (id TEXT PRIMARY KEY, at INTEGER NOT NULL)"
@@ -66,6 +68,7 @@ class LocalStream:
         clock: now, us. backlog: more messages are waiting than these. After an exception the state
         is as it was before.
         """
+        before = self.watermark
         try:
             latest = self._take_events(messages, clock) if messages else None
             before, self.watermark = self.watermark, self._seen(latest, clock, backlog)
@@ -80,7 +83,7 @@ class LocalStream:
             self.store.commit()
         except BaseException:
             self.store.rollback()
-            self.watermark = Watermark(**self.store.recall("watermark", {}))
+            self.watermark = before
             raise
 
     def drain(self, clock: int) -> None:

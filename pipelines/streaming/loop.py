@@ -1,6 +1,7 @@
 """Pull, take, acknowledge, ship, until told to stop or, to drain, until nothing more comes."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
@@ -47,7 +48,8 @@ class Loop:
             began = time.monotonic()
             # While the server is away, silence does not mean that nothing happened.
             self.work(messages, self.subscription.is_full or self.subscription.is_away)
-            last = time.monotonic() if messages else last
+            if messages or self.subscription.is_away:
+                last = time.monotonic()
             self.monitor.after_batch(time.monotonic() - began)
             if drain and time.monotonic() - last > EMPTY_SECONDS:
                 self.stream.drain(clock())
@@ -59,7 +61,7 @@ class Loop:
         """Takes a batch, acknowledges it, ships its rows. is_behind: more messages may wait."""
         now = clock()
         out_of_order = round(self.stream.config.default.out_of_order_seconds * MICROSECONDS)
-        is_old = bool(messages) and max(m.publish_time_us for m in messages) < now - out_of_order
+        is_old = bool(messages) and min(m.publish_time_us for m in messages) < now - out_of_order
         done = self._take(messages, now, is_behind or is_old)
         if done:
             self.subscription.acknowledge(done)
@@ -72,7 +74,7 @@ class Loop:
         """The messages that were taken: all but those that the stream fails on, one by one."""
         try:
             self.stream.take(messages, now, backlog)
-        except (StateError, OSError):
+        except (StateError, sqlite3.Error, OSError):
             raise
         except Exception as error:
             explained = explain_output_error(error, self.stream.store.folder)

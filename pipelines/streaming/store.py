@@ -78,11 +78,12 @@ class Store:
         self._fresh: dict[int, pl.DataFrame] = {}
         self._unused: set[int] = set()
         with clear_state_errors(folder):
+            # Held until the end, so that no second stream can use the folder.
+            self.database.execute("PRAGMA locking_mode=EXCLUSIVE")
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=FULL")
             self.database.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self.database.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-            # Held until the end, so that no second stream can use the folder.
             self.database.execute("BEGIN IMMEDIATE")
         self._make_tables()
         self._check_version()
@@ -142,14 +143,14 @@ class Store:
 
     def rollback(self) -> None:
         """Forgets what was done since the last commit."""
-        self.database.execute("ROLLBACK")
+        self.database.rollback()  # where a full disk has not done so already
         self._fresh.clear()
         self._unused.clear()
         self.database.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
         """Closes the store; what is not committed is gone."""
-        self.database.execute("ROLLBACK")
+        self.database.rollback()
         self.database.close()
 
     # --- rows --------------------------------------------------------------------------------

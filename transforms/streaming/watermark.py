@@ -26,7 +26,7 @@ class Watermark:
         now = self
         if latest is not None:
             now = replace(self, latest=max(self.latest, latest), quiet_since=clock)
-        elif self.quiet_since == BEGINNING:
+        elif not BEGINNING < self.quiet_since <= clock:  # or the clock was put back
             now = replace(self, quiet_since=clock)
         if backlog:
             return now
