@@ -262,6 +262,35 @@ def simulate(options: argparse.Namespace, _: Sequence[str]) -> int:
     return 0
 
 
+def evaluate(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam evaluate`."""
+    from pipelines.evaluate import run_evaluate
+    from pipelines.evaluation.reading import EvaluationError
+    from pipelines.output import OutputError
+
+    try:
+        print(run_evaluate(options))
+    except (EvaluationError, OutputError) as error:
+        return _fail(error, FAILED)
+    return 0
+
+
+def calibrate(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam calibrate`."""
+    from pipelines.calibrate import CalibrationError, run_calibrate
+    from pipelines.evaluation.reading import EvaluationError
+    from pipelines.output import OutputError
+    from schemas.config import ConfigError
+
+    try:
+        print(run_calibrate(options))
+    except ConfigError as error:
+        return _fail(error, USAGE)
+    except (CalibrationError, EvaluationError, OutputError) as error:
+        return _fail(error, FAILED)
+    return 0
+
+
 COMMANDS = {
     "backfill": backfill,
     "stream": stream,
@@ -270,6 +299,8 @@ COMMANDS = {
     "report": report,
     "tables": tables,
     "simulate": simulate,
+    "evaluate": evaluate,
+    "calibrate": calibrate,
 }
 
 if __name__ == "__main__":

@@ -38,6 +38,42 @@ def add_simulate(commands: "Commands") -> None:
     add("--json", action="store_true", help="print the counts as JSON")
 
 
+def add_evaluate(commands: "Commands") -> None:
+    """`attribeam evaluate`."""
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="measure a warehouse against the truth of its calls",
+        description="Shares right, wrong, missed and abstained, calibration, and the rules that "
+        "others use on the same calls (these need backfill --detail).",
+        epilog="example:\n  attribeam evaluate --output warehouse --truth simulated/truth.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = evaluate.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")
+    add("--truth", type=Path, required=True, metavar="FILE", help="call to session: .csv, .parquet")
+    add("--json", action="store_true", help="print the figures as JSON")
+
+
+def add_calibrate(commands: "Commands") -> None:
+    """`attribeam calibrate`."""
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="fit the model's parameters to a warehouse, without truth",
+        description="Fits each account's parameters to its own calls and page views (backfill "
+        "--detail) and writes a configuration with them, their bounds and what they rest on.",
+        epilog="example:\n  attribeam calibrate --output warehouse --config attribeam.toml "
+        "--write fitted.toml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = calibrate.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")
+    add("--config", type=Path, metavar="FILE", help="the run's configuration (defaults)")
+    add("--write", type=Path, required=True, metavar="FILE", help="a new file to write")
+    add("--json", action="store_true", help="print what was found as JSON")
+
+
 def _days(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= MOST_DAYS:
         raise argparse.ArgumentTypeError(f"{text!r} must be a number of days from 1 to {MOST_DAYS}")

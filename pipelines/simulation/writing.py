@@ -54,15 +54,24 @@ def _write(accounts: Sequence[Account], folder: Path) -> None:
 
 
 def _configuration(account: Account) -> str:
-    numbers = "".join(f'    "{number}",\n' for number in pool_numbers(account.parameters))
+    """An account's part of attribeam.toml; the overflow number is a pool of its own."""
+    numbers = pool_numbers(account.parameters)
+    size = account.parameters.pool_numbers
+    pools = [("website", numbers[:size]), ("overflow", numbers[size:])]
     return f"""\
 [accounts.{account.name}]
 own_domains = ["{account.name.replace("_", "-")}.example"]
 retention_days = 36500  # the days are long past
 
-[[accounts.{account.name}.pools]]
-name = "website"
+""" + "".join(_pool(account.name, pool, held) for pool, held in pools if held)
+
+
+def _pool(account: str, name: str, numbers: list[str]) -> str:
+    lines = "".join(f'    "{number}",\n' for number in numbers)
+    return f"""\
+[[accounts.{account}.pools]]
+name = "{name}"
 numbers = [
-{numbers}]
+{lines}]
 
 """

@@ -1,0 +1,145 @@
+"""Each call against its truth: what became of it, and how probable the model held what is true."""
+
+import polars as pl
+
+CALL = ["account", "call_id"]
+SESSION = ["visitor_id", "session_id"]
+OUTCOMES = ("right", "wrong", "missed", "abstained", "rightly_none")
+# A true explanation that the model held for impossible costs this much and not infinitely more.
+LEAST_PROBABILITY = 1e-6
+# Reasons of the truth by which a caller had kept the number from an earlier call or visit.
+KEPT = ("retry", "repeat", "saved_number")
+# Reasons for which that is not so, though the caller may have called the number before.
+NOT_KEPT = ("misdial", "not_tracked")
+
+
+def list_candidates(calls: pl.DataFrame) -> pl.DataFrame:
+    """One row per call and candidate, likeliest first: CALL, SESSION, `rank` from 0, probability,
+    first_display, last_display (us), displays."""
+    listed = calls.select(*CALL, "candidates").explode("candidates").drop_nulls("candidates")
+    flat = listed.unnest("candidates").with_columns(
+        pl.col("first_display", "last_display").dt.epoch("us"),
+        pl.int_range(pl.len()).over(CALL).alias("rank"),
+    )
+    return flat.select(
+        *CALL, *SESSION, "rank", "probability", "first_display", "last_display", "displays"
+    )
+
+
+def score(calls: pl.DataFrame, candidates: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    """Calls that have a truth, with what is true of them.
+
+    Adds true_visitor_id, true_session_id, true_reason; `outcome`, one of OUTCOMES; `confidence`,
+    the probability of the likeliest explanation (of a form, a declared session: that of the row),
+    and `is_confirmed`, whether it is true; log_loss and brier over all explanations; n_candidates,
+    delay_seconds from the likeliest candidate's last display.
+    """
+    renamed = {"visitor_id": "true_visitor_id", "session_id": "true_session_id"}
+    told = calls.join(
+        truth.rename(renamed | {"reason": "true_reason"}), on=CALL, maintain_order="left"
+    )
+    told = told.join(_listed(told, candidates), on=CALL, how="left", maintain_order="left")
+    told = told.with_columns(pl.col("n_candidates").fill_null(0)).with_columns(_outcome())
+    return _with_explanations(told)
+
+
+def _listed(told: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Of each call with candidates: how many, the likeliest's probability and delay, the sum of
+    squares, the true one's probability."""
+    is_true = _is_true()
+    pairs = candidates.join(
+        told.select(*CALL, "start", "true_visitor_id", "true_session_id"), on=CALL
+    )
+    return pairs.group_by(CALL).agg(
+        pl.len().cast(pl.Int64).alias("n_candidates"),
+        pl.col("probability").sum().alias("p_listed"),
+        pl.col("probability").pow(2).sum().alias("squares"),
+        pl.col("probability").filter(is_true).sum().alias("p_true_session"),
+        is_true.any().alias("is_listed"),
+        pl.col("probability").filter(pl.col("rank") == 0).first().alias("p_first"),
+        is_true.filter(pl.col("rank") == 0).first().alias("first_is_true"),
+        ((pl.col("start") - pl.col("last_display")) / 1e6)
+        .filter(pl.col("rank") == 0)
+        .first()
+        .alias("delay_seconds"),
+    )
+
+
+def _is_true() -> pl.Expr:
+    same = (pl.col("visitor_id") == pl.col("true_visitor_id")) & (
+        pl.col("session_id") == pl.col("true_session_id")
+    )
+    return same.fill_null(False)
+
+
+def _outcome() -> pl.Expr:
+    attributed = pl.col("status") == "attributed"
+    return (
+        pl.when(attributed & _is_true())
+        .then(pl.lit("right"))
+        .when(attributed)
+        .then(pl.lit("wrong"))
+        .when(pl.col("status") == "ambiguous")
+        .then(pl.lit("abstained"))
+        .when(pl.col("true_session_id").is_not_null())
+        .then(pl.lit("missed"))
+        .otherwise(pl.lit("rightly_none"))
+        .alias("outcome")
+    )
+
+
+def _with_explanations(told: pl.DataFrame) -> pl.DataFrame:
+    """The explanations are the candidates, a kept number, nobody, and, of more candidates than a
+    row lists, the rest. Those that are true count as one."""
+    zero = ("p_listed", "squares", "p_true_session", "p_first")
+    told = told.with_columns(
+        pl.col(zero).fill_null(0.0),
+        pl.col("none_probability", "saved_probability").fill_null(0.0),
+        pl.col("is_listed", "first_is_true").fill_null(False),
+        stands=pl.col("saved_probability").is_not_null(),
+    )
+    kept = pl.col("true_reason").is_in(KEPT) | (
+        ~pl.col("is_listed") & ~pl.col("true_reason").is_in(NOT_KEPT)
+    )
+    none, saved = pl.col("none_probability"), pl.col("saved_probability")
+    told = told.with_columns(
+        (pl.col("stands") & kept).alias("kept_is_true"),
+        (1 - pl.col("p_listed") - none - saved).clip(0, 1).alias("p_rest"),
+    )
+    nobody = ~pl.col("is_listed") & ~pl.col("kept_is_true")
+    unlisted = nobody & pl.col("true_session_id").is_not_null() & (pl.col("p_rest") > 1e-9)
+    told = told.with_columns(
+        (nobody & ~unlisted).alias("none_is_true"), unlisted.alias("rest_is_true")
+    )
+    saved_true, none_true, rest_true = (
+        pl.col(name).cast(pl.Float64) for name in ("kept_is_true", "none_is_true", "rest_is_true")
+    )
+    parts = ((saved, saved_true), (none, none_true), (pl.col("p_rest"), rest_true))
+    p_true = pl.col("p_true_session") + pl.sum_horizontal(p * flag for p, flag in parts)
+    false_squares = pl.col("squares") - pl.col("p_true_session") ** 2
+    false_squares += pl.sum_horizontal(p**2 * (1 - flag) for p, flag in parts)
+    return told.with_columns(
+        p_true.clip(LEAST_PROBABILITY, 1).log().neg().alias("log_loss"),
+        ((1 - p_true) ** 2 + false_squares).alias("brier"),
+        *_likeliest(),
+    ).drop("stands", "squares", "p_listed", "p_true_session")
+
+
+def _likeliest() -> tuple[pl.Expr, pl.Expr]:
+    """`confidence` and `is_confirmed`, ties as the decision has them: session, kept, nobody."""
+    told = pl.col("method").is_in(["form_phone", "declared", "static_number"])
+    first, saved, none = (
+        pl.col(name) for name in ("p_first", "saved_probability", "none_probability")
+    )
+    session_leads = (first >= saved) & (first >= none) & (pl.col("n_candidates") > 0)
+    confidence = pl.when(told).then("probability").otherwise(pl.max_horizontal(first, saved, none))
+    confirmed = (
+        pl.when(told)
+        .then(pl.col("outcome") == "right")
+        .when(session_leads)
+        .then("first_is_true")
+        .when(saved >= none)
+        .then("kept_is_true")
+        .otherwise("none_is_true")
+    )
+    return confidence.alias("confidence"), confirmed.alias("is_confirmed")
