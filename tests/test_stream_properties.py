@@ -75,11 +75,19 @@ def without(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     return rows.drop("revision", "emitted_at").sort(IDENTITY[table])
 
 
+def assert_counted(rows: pl.DataFrame, table: str) -> None:
+    """The revisions of each id run from 1 on, in the order in which they were written."""
+    numbered = rows.with_columns(pl.int_range(1, pl.len() + 1).over(IDENTITY[table]).alias("place"))
+    wrong = numbered.filter(pl.col("revision") != pl.col("place"))
+    assert wrong.is_empty(), wrong.select(*IDENTITY[table], "revision", "emitted_at")
+
+
 def equals_backfill(history: History, seed: int) -> None:
     stream = streamed(history, seed)
     rows, _ = flow(history)
     latest = stream.latest()
     for table in IDENTITY:
+        assert_counted(stream.rows(table), table)
         assert_frame_equal(
             without(latest[table], table), without(rows[table], table), check_exact=True
         )

@@ -30,7 +30,7 @@ MERGED_AT_ONCE = 8
 CACHE_KIB = 256 << 10
 CHECKPOINT_PAGES = 16 << 10
 # Larger segments stay as they are until nothing points to them, so merging needs little memory.
-LARGEST_MERGED_ROWS = 1 << 18
+LARGEST_MERGED_ROWS = 1 << 15
 RUNS = {"part": pl.Int64, "segment": pl.Int64, "start": pl.Int64, "count": pl.Int64}
 
 
@@ -118,6 +118,10 @@ class Store:
             name = f"{stage}.{table}"
             self._clear(name, change.cleared)
             self._add(name, change.rows)
+            self.database.executemany(
+                f'UPDATE "{name}.due" SET due = ? WHERE part = ?',
+                change.lasting.select("due", "part").iter_rows(),
+            )
 
     def expire(self, watermark: int) -> None:
         """Drops the parts whose due (us) the watermark has passed."""

@@ -13,6 +13,7 @@ REVISED = ("revision", "emitted_at", *FLAGS)
 # How a row comes to a table: what it says, and when it may be written and is final (us).
 ROW_MESSAGE = {"part": pl.Int64, "keys": pl.List(pl.Int64), "wake": pl.Int64, "final": pl.Int64}
 NEVER = (1 << 63) - 1
+NO_PARTS = pl.Series("part", [], pl.Int64)
 _AT_ONCE = -(1 << 62)
 
 
@@ -55,7 +56,18 @@ class RevisionsStage:
         )
         columns = [*self.tables["pending"], "part", "due"]
         pending = pl.concat([news.select(columns), gone.select(columns)])
-        return Outcome({"pending": change(pending, cleared=sent["part"])}, {})
+        # A row that may still change stays known, also where its session goes on without it.
+        known = sent.filter(~is_gone).join(written, on="part", how="semi")
+        lasting = known.select("part", pl.col("final").alias("due"))
+        changes = {
+            "pending": change(pending, cleared=sent["part"]),
+            "written": change(
+                pending.clear().with_columns(pl.lit(0, pl.Int64).alias("revision")),
+                NO_PARTS,
+                lasting,
+            ),
+        }
+        return Outcome(changes, {})
 
     def write(self, state: State, watermark: int, now: int) -> Outcome:
         """Writes what the watermark has woken; now: the moment of writing (us)."""

@@ -7,7 +7,7 @@ replaced, or dropped because the watermark passed its `due`, is a whole part.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 import polars_hash as plh
@@ -17,18 +17,20 @@ Schema = dict[str, Any]
 
 # What every kept row carries beside the columns of its table.
 FILING: Schema = {"keys": pl.List(pl.Int64), "part": pl.Int64, "due": pl.Int64}
+NOTHING_LASTS = pl.DataFrame(schema={"part": pl.Int64, "due": pl.Int64})
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What a step does to one of its tables: the rows of some parts go, rows come.
 
     rows: with FILING; the `due` (us) given last holds for all rows of a part, also for those that
-    stay. cleared: parts whose former rows go.
+    stay. cleared: parts whose former rows go. lasting: part, due of parts whose rows stay as they
+    are, until another moment.
     """
 
     rows: pl.DataFrame
     cleared: pl.Series
+    lasting: pl.DataFrame = NOTHING_LASTS
 
 
 class State(Protocol):
@@ -72,6 +74,7 @@ class MemoryState:
         """Does what a step decided."""
         for name, change in changes.items():
             kept = self.tables[name].filter(~pl.col("part").is_in(change.cleared.implode()))
+            kept = kept.update(change.lasting, on="part")
             rows = pl.concat([kept, change.rows.select(kept.columns)])
             self.tables[name] = rows.with_columns(pl.col("due").last().over("part"))
 
@@ -93,11 +96,20 @@ def digest_of(columns: Sequence[str]) -> pl.Expr:
     return text.nchash.xxhash64()
 
 
-def change(rows: pl.DataFrame, cleared: pl.Series) -> Change:
-    """Rows that come (a `keys` of their own or filed under their part), and parts that go."""
+def change(rows: pl.DataFrame, cleared: pl.Series, lasting: pl.DataFrame = NOTHING_LASTS) -> Change:
+    """Rows that come (with `keys`, or filed under their part), parts that go, and that stay on."""
     if "keys" not in rows.columns:
         rows = rows.with_columns(pl.concat_list("part").alias("keys"))
-    return Change(rows, cleared)
+    return Change(rows, cleared, lasting)
+
+
+def with_columns_of(rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """The rows with exactly a schema's columns; null where one is missing: of what is gone a message
+    only says what it is."""
+    missing = [
+        pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in rows.columns
+    ]
+    return rows.with_columns(missing).select(list(schema))
 
 
 def all_keys(*lists: str) -> pl.Expr:
