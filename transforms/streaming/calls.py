@@ -16,13 +16,19 @@ CALL_KEY = key_of("call", "account", "call_id")
 CALLER_KEY = key_of("caller", "account", pl.coalesce("caller_key", "call_id"))
 NUMBER_KEY = key_of("number", "account", "tracking_number", slice_of("start"))
 DECLARED_KEY = key_of("declared", "account", "tracking_number", "session_id")
+# Where a call looks for sessions: at its number in its hour, at the session that it names.
+PLACES = {
+    "number": pl.when(pl.col("direction") == "inbound").then(NUMBER_KEY),
+    "declared": pl.when(pl.col("session_id").is_not_null()).then(DECLARED_KEY),
+}
 WHICH = ("account", "call_id")
 
 
 @dataclass
 class CallsStage:
-    """By account and call_id. In: `call`, events. Out: `numbers` and `callers`, messages with the
-    calls that are new or changed; `late` (account, call_id, hash); `counts`.
+    """By account and call_id. In: `call`, events. Out: `numbers` (for each of PLACES one) and
+    `callers`, messages with the calls that are new or changed; `late` (account, call_id, hash);
+    `counts`.
 
     Keeps `calls`, the version of each call that counts, for the lookback and the lateness: so long
     a call may be an earlier call, and a correction of it has to be recognised.
@@ -50,7 +56,7 @@ class CallsStage:
         return Outcome(
             {"calls": change(kept, cleared=changed["part"])},
             {
-                "numbers": _messages(changed, before, number_keys()),
+                "numbers": _to_places(changed, before),
                 "callers": _messages(changed, before, pl.concat_list(CALLER_KEY)),
                 "late": late.select(*WHICH, "hash"),
                 "counts": count_rows(
@@ -66,11 +72,15 @@ class CallsStage:
         return dated.with_columns(due.alias("due")).drop("lookback")
 
 
-def number_keys() -> pl.Expr:
-    """Where a call looks for sessions: at its number in its hour, at the session that it names."""
-    inbound = pl.when(pl.col("direction") == "inbound").then(NUMBER_KEY)
-    declared = pl.when(pl.col("session_id").is_not_null()).then(DECLARED_KEY)
-    return pl.concat_list(inbound, declared).list.drop_nulls()
+def _to_places(changed: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """A message for each place, so that a place needs to know nothing of the other."""
+    told = [
+        _messages(changed, before, pl.concat_list(key).list.drop_nulls()).with_columns(
+            key_of(place, "account", "call_id").alias("part"), pl.lit(place).alias("place")
+        )
+        for place, key in PLACES.items()
+    ]
+    return pl.concat(told).filter(pl.col("touched").list.len() > 0)
 
 
 def _messages(changed: pl.DataFrame, before: pl.DataFrame, keys: pl.Expr) -> pl.DataFrame:

@@ -8,14 +8,17 @@ import polars as pl
 from schemas.config import Config
 from schemas.events import CALLS
 from schemas.stages import CANDIDATES, SHOWINGS
+from transforms.candidates import find_candidates, find_declared
+from transforms.models import NumberPlan, with_models
 from transforms.settings import allowed_lateness, declared_window, with_settings
-from transforms.steps import CandidatesStep, Tables, widest_window
-from transforms.streaming.calls import CALL_KEY, CALLER_KEY, number_keys
+from transforms.steps import Tables, widest_window
+from transforms.streaming.calls import CALLER_KEY, PLACES
 from transforms.streaming.replacement import MESSAGE, SAID, current, heard, messages, said_of
 from transforms.streaming.state import Outcome, State, change, key_of
 
 # What was found for one version of a call does not count for another.
-VERSION_KEY = key_of("version", "account", "call_id", "hash")
+VERSION_KEY = key_of("version", "account", "call_id", "hash", "place")
+CALLED = CALLS | {"place": pl.String}
 SHOWN = {name: kind for name, kind in SHOWINGS.items() if name != "slice"}
 FOUND_ROW = {
     name: kind
@@ -34,23 +37,24 @@ FOUND: dict[str, Any] = {
 
 @dataclass
 class CandidatesStage:
-    """By account, number and hour, or account, number and session id. In: messages of `calls` and
-    `showings`. Out: messages of `found`, a line a call with its candidates and declared session.
+    """By account, number and hour, or account, number and session id. In: messages of `calls`, by
+    place, and `showings`. Out: messages of `found`, a line a call and place with its candidates or
+    its declared session.
 
     Keeps `called` for the lateness and `showings` for the window and the lateness: no later call
     that is still accepted can reach further back.
     """
 
     config: Config
-    inputs = {"calls": CALLS | MESSAGE, "showings": SHOWN | MESSAGE}
-    tables = {"called": CALLS, "showings": SHOWN, "said": SAID}
+    inputs = {"calls": CALLED | MESSAGE, "showings": SHOWN | MESSAGE}
+    tables = {"called": CALLED, "showings": SHOWN, "said": SAID}
     filed = frozenset(("called", "showings"))
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
         calls, showings = inputs["calls"], inputs["showings"]
         near = state.load("called", heard(showings))
-        asked = current(near, calls).with_columns(number_keys().alias("keys"))
-        places = asked["keys"].explode().drop_nulls()
+        asked = current(near, calls)
+        places = pl.concat([asked.filter(place=p).select(k).to_series() for p, k in PLACES.items()])
         shown = current(state.load("showings", places), showings)
         found = self._find(asked, shown)
         parts = pl.concat([found["owner"], calls["part"]]).unique()
@@ -69,25 +73,30 @@ class CandidatesStage:
 
     def _find(self, calls: pl.DataFrame, showings: pl.DataFrame) -> pl.DataFrame:
         """FOUND of the calls, with part, keys, owner and until."""
-        tables = {
-            "calls": calls.select(list(CALLS)),
-            "showings": showings.with_columns(slice=pl.lit(0)),
-        }
-        lines = with_settings(calls, self.config, lateness=allowed_lateness).with_columns(
+        final = pl.col("start") + pl.col("lateness")
+        lines = with_settings(calls, self.config, lateness=allowed_lateness).select(
+            "account",
+            "call_id",
+            "hash",
+            final.alias("final"),
+            "place",
             VERSION_KEY.alias("part"),
             pl.concat_list(CALLER_KEY).alias("keys"),
-            CALL_KEY.alias("owner"),
-            (pl.col("start") + pl.col("lateness")).alias("final"),
+            pl.col("part").alias("owner"),
+            final.alias("until"),
         )
-        lines = lines.with_columns(pl.col("final").alias("until")).select(
-            "account", "call_id", "hash", "final", "part", "keys", "owner", "until"
-        )
-        for name, rows in CandidatesStep(self.config, 0)(tables).items():
+        sought = {place: calls.filter(place=place).select(list(CALLS)) for place in PLACES}
+        modelled = with_models(sought["number"], NumberPlan(self.config))
+        found = {
+            "candidates": ("number", find_candidates(showings, modelled)),
+            "declared": ("declared", find_declared(showings, sought["declared"], self.config)),
+        }
+        for name, (place, rows) in found.items():
             nested = rows.group_by("account", "call_id", maintain_order=True).agg(
-                pl.struct(list(FOUND_ROW)).alias(name)
+                pl.struct(list(FOUND_ROW)).alias(name), pl.lit(place).alias("place")
             )
-            lines = lines.join(nested, on=["account", "call_id"], how="left")
-        return lines.with_columns(pl.col("candidates", "declared").fill_null([]))
+            lines = lines.join(nested, on=["account", "call_id", "place"], how="left")
+        return lines.drop("place").with_columns(pl.col("candidates", "declared").fill_null([]))
 
     def _called(self, calls: pl.DataFrame) -> pl.DataFrame:
         there = calls.filter(pl.col("keys").list.len() > 0).drop("touched")

@@ -12,7 +12,7 @@ from transforms.streaming.calls import CallsStage
 from transforms.streaming.candidates import CandidatesStage
 from transforms.streaming.decisions import DecisionsStage
 from transforms.streaming.revisions import RevisionsStage
-from transforms.streaming.state import Change, State
+from transforms.streaming.state import Change, State, with_columns_of
 from transforms.streaming.visitors import VisitorsStage
 
 # The tables that the stream writes.
@@ -102,16 +102,11 @@ LATE = {"account": pl.String, "call_id": pl.String, "hash": pl.UInt64}
 
 
 def _complete(inputs: Mapping[str, pl.DataFrame | None], schemas: Mapping[str, Any]) -> Tables:
-    """Every input with its columns in order; an empty table for what is missing."""
+    """Every input with its columns in order; an empty table for what is missing.
+
+    Of what is gone a message only says what it is.
+    """
     return {
-        name: pl.DataFrame(schema=schema) if rows is None else _with_columns(rows, schema)
+        name: pl.DataFrame(schema=schema) if rows is None else with_columns_of(rows, schema)
         for (name, schema), rows in zip(schemas.items(), inputs.values(), strict=True)
     }
-
-
-def _with_columns(rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
-    # Of what is gone a message only says what it is.
-    missing = [
-        pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in rows.columns
-    ]
-    return rows.with_columns(missing).select(list(schema))

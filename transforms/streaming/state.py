@@ -104,8 +104,7 @@ def change(rows: pl.DataFrame, cleared: pl.Series, lasting: pl.DataFrame = NOTHI
 
 
 def with_columns_of(rows: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """The rows with exactly a schema's columns; null where one is missing: of what is gone a message
-    only says what it is."""
+    """The rows with exactly a schema's columns; null where one is missing."""
     missing = [
         pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in rows.columns
     ]
