@@ -18,6 +18,8 @@ from pipelines.reporting.tables_calls import NO_SOURCE, by_source
 SOURCES_CHARTED = 10
 HEIGHT, ROW_HEIGHT = 220, 28
 DAYS_NAMED = 8
+# With more bars than this there is no room between them, nor for lines between their parts.
+BARS_APART = 45
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 
 
@@ -126,6 +128,7 @@ def _stacked(table: Table, parts: Sequence[Part], axis: alt.X) -> Drawing | None
             {"label": row["label"], "part": part.title, "calls": row[part.key], "order": order}
             for row in table.rows
             for order, part in enumerate(parts)
+            if row[part.key]
         ],
         {"label": pl.String, "part": pl.String, "calls": pl.Int64, "order": pl.Int64},
     )
@@ -135,7 +138,7 @@ def _stacked(table: Table, parts: Sequence[Part], axis: alt.X) -> Drawing | None
     tops = rows.group_by("label").agg(pl.col("calls").sum())["calls"]
     chart = (
         alt.Chart(rows)
-        .mark_bar(stroke="var(--card)", strokeWidth=1)
+        .mark_bar(stroke="var(--card)", strokeWidth=1 if len(table.rows) <= BARS_APART else 0)
         .encode(
             x=axis,
             y=alt.Y("calls:Q", title="Calls").axis(**_count_axis(tops)),
@@ -150,7 +153,6 @@ def _stacked(table: Table, parts: Sequence[Part], axis: alt.X) -> Drawing | None
                 alt.Tooltip("calls:Q", title="How many", format=","),
             ],
         )
-        .transform_filter("datum.calls > 0")
         .properties(height=HEIGHT)
     )
     return Drawing(_finish(chart), shown)
@@ -162,7 +164,7 @@ def _day_axis(table: Table) -> alt.X:
     step = -(-len(days) // DAYS_NAMED)
     return (
         alt.X("label:O", title="Day (UTC)")
-        .scale(domain=days)
+        .scale(domain=days, paddingInner=0.1 if len(days) <= BARS_APART else 0)
         .axis(
             values=days[::step] if days else [],
             labelExpr="utcFormat(toDate(datum.value), '%-d %b')",

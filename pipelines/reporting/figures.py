@@ -106,8 +106,10 @@ def lead(head: Headline) -> str:
     told = f"{calls['attributed']:,} of {head.calls:,} calls could be attributed"
     told += f", above all to {_listed(named)}" if named else ""
     unknown = calls["ambiguous"] + calls["unattributed"]
-    left = f"Of {unknown:,} the source is not known" if unknown else "None is left without a source"
-    wrong = f", and about {head.doubt:,.0f} of the attributed are probably wrong"
+    left = (
+        f"For {unknown:,} the source is not known" if unknown else "None is left without a source"
+    )
+    wrong = f", and about {head.doubt:,.0f} of those attributed are probably wrong"
     return f"{told}. {left}{wrong if head.doubt >= 0.5 else ''}."
 
 
