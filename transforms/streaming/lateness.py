@@ -1,19 +1,25 @@
 """Events that come too late to count: dead letters that can be sent into a backfill (SPEC 12)."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import polars as pl
 
-from transforms.decode_block import Block, Decoded, DecodeSettings
+from transforms.decode_block import DEAD_LETTERS, Block, Decoded, DecodeSettings
 from transforms.decode_dead import DeadLetter, dead_letter_table
 from transforms.decode_event import AHEAD, TIME_FIELD, Event, event_kind, read_event
 from transforms.decode_json import JSON_WHITESPACE, RejectedError, parse_object
 from transforms.decode_protect import ANALYTICS
 from transforms.settings import allowed_lateness, with_settings
 from transforms.steps import Tables
+from transforms.streaming.state import Schema
 
 TOO_LATE = "too_late"
+# Lines without these are no calls, however their letters are written.
+MAY_BE_CALL = re.compile(rb"call|\\u", re.IGNORECASE)
+CALL_LETTERS: Schema = {**DEAD_LETTERS, "call_id": pl.String}
 TABLES = {"pageview": "pageviews", "engagement": "engagements", "call": "calls"}
 
 
@@ -48,24 +54,45 @@ def late_letters(
     again, since accepted events do not keep theirs.
     """
     calls = set(settled.select("account", "call_id").iter_rows())
-    letters = []
+    letters = [
+        _letter(place, content, event)
+        for place, content, event in _events(block, settings, None)
+        if _is_late(event, settings, watermark, calls)
+    ]
+    return dead_letter_table(letters, block, settings)
+
+
+def call_letters(block: Block, settings: DecodeSettings, calls: pl.DataFrame) -> pl.DataFrame:
+    """What becomes a dead letter if it turns out that a call is settled already: each line of the
+    calls (account, call_id) as late_letters would give it, with call_id."""
+    wanted = set(calls.select("account", "call_id").iter_rows())
+    if not wanted:
+        return pl.DataFrame(schema=CALL_LETTERS)
+    found = [
+        (_letter(place, content, event), event.values["call_id"])
+        for place, content, event in _events(block, settings, MAY_BE_CALL)
+        if event.kind == "call" and (event.values["account"], event.values["call_id"]) in wanted
+    ]
+    letters = dead_letter_table([letter for letter, _ in found], block, settings)
+    return letters.with_columns(pl.Series("call_id", [id_ for _, id_ in found], pl.String))
+
+
+def _events(
+    block: Block, settings: DecodeSettings, pattern: re.Pattern[bytes] | None
+) -> Iterator[tuple[int, bytes, Event]]:
+    """Place, line and event of the lines that hold one, of those that a pattern is found in."""
     for place, line in enumerate(block.data.split(b"\n")):
         content = line.rstrip(JSON_WHITESPACE)
-        event = _read(content, block, settings) if content else None
-        if event is not None and _is_late(event, settings, watermark, calls):
-            time = TIME_FIELD[event.kind]
-            letters.append(
-                DeadLetter(
-                    place,
-                    content,
-                    TOO_LATE,
-                    time,
-                    event.kind,
-                    event.values["account"],
-                    event.values[time],
-                )
-            )
-    return dead_letter_table(letters, block, settings)
+        if content and (pattern is None or pattern.search(content)):
+            event = _read(content, block, settings)
+            if event is not None:
+                yield place, content, event
+
+
+def _letter(place: int, content: bytes, event: Event) -> DeadLetter:
+    time = TIME_FIELD[event.kind]
+    account = event.values["account"]
+    return DeadLetter(place, content, TOO_LATE, time, event.kind, account, event.values[time])
 
 
 def _read(content: bytes, block: Block, settings: DecodeSettings) -> Event | None:
