@@ -10,6 +10,7 @@ from bigquery_runs import (
     FailingClient,
     Row,
     backfill,
+    everything,
     local_rows,
     query,
     rows_in,
@@ -17,7 +18,7 @@ from bigquery_runs import (
 )
 from emulators.servers import bigquery_server
 from google.auth.credentials import AnonymousCredentials
-from table_rows import DAY, NOON, table_rows
+from table_rows import DAY, table_rows
 from warehouse_runs import NEXT, call, conversions, covered
 from warehouse_runs import backfill as backfill_locally
 
@@ -25,48 +26,6 @@ from pipelines.bigquery.service import EMULATOR, Service, connect
 from pipelines.output import OutputError
 from pipelines.parquet import write_rows
 from schemas.tables import DEAD_LETTERS, DISPLAYS, SESSIONS, TABLES
-
-SOURCE = {"source": "google", "medium": "cpc", "campaign": "spring ☀", "channel": "Paid Search"}
-CANDIDATES = [
-    SOURCE
-    | {
-        "session_id": f"s{number}",
-        "visitor_id": "v",
-        "probability": probability,
-        "first_display": NOON - dt.timedelta(microseconds=123_457),
-        "last_display": NOON,
-        "displays": number,
-    }
-    for number, probability in enumerate((0.1 + 0.2, 1e-300, None))
-]
-TOUCHES = [SOURCE | {"session_id": "s", "session_start": NOON}, {"session_id": "t", "source": None}]
-RICH = call(
-    "rich",
-    candidates=CANDIDATES,
-    touchpoints=TOUCHES,
-    variants=[{"name": "b", "value": "1"}, {"name": "a", "value": None}],
-    outcome_tags=["x", "", "ø\n\"'\\"],
-    is_qualified=True,
-    probability=2 / 3,
-    call_ring=NOON + dt.timedelta(microseconds=1),
-    earlier_calls=2**53 + 1,
-    **SOURCE,
-)
-LETTER = {"dead_letter_id": "1", "payload": bytes(range(256)), "line": 7}
-
-
-def everything() -> dict[str, pl.DataFrame]:
-    """Rows of every table, with all that a value can be, of two accounts and of none."""
-    rows = {
-        name: table_rows(table, {}, {"account": "bank"})
-        for name, table in TABLES.items()
-        if name not in ("conversions", "dead_letters")
-    }
-    letters = [LETTER, LETTER | {"dead_letter_id": "2", "account": None}]
-    return rows | {
-        **conversions(RICH, call("plain"), call("plain", "bank", NEXT)),
-        "dead_letters": table_rows(DEAD_LETTERS, *letters),
-    }
 
 
 def calls_in(service: Service, dataset: str = "shop") -> list[tuple[Any, ...]]:
