@@ -35,11 +35,12 @@ def clear_output_errors(folder: Path) -> Iterator[None]:
 def explain_output_error(error: BaseException, folder: Path) -> OutputError | None:
     """The error in words where it, or what caused it, is about writing to the folder; else None.
 
-    Workers of a Beam runner hand on some errors as text only, so a full disk's words count too.
+    Workers of a Beam runner and polars hand on some errors as text only, so a full disk's words
+    count too.
     """
     for cause in _causes(error):
         code = cause.errno if isinstance(cause, OSError) else None
-        if code in FULL or os.strerror(errno.ENOSPC) in str(cause):
+        if code in FULL or any(os.strerror(full) in str(cause) for full in FULL):
             return OutputError(_full(folder))
         if isinstance(cause, OSError) and _concerns(cause, folder):
             return OutputError(_refused(cause, folder))

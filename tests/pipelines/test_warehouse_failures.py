@@ -179,6 +179,8 @@ def test_an_error_in_a_workers_words_is_understood() -> None:
     """A runner that hands on only the text of a full disk's error is understood too."""
     error = RuntimeError("worker failed: OSError: [Errno 28] No space left on device")
     assert "no space left to write there" in str(explain_output_error(error, Path("/out")))
+    quota = OSError("File too large (os error 27)")  # as polars says it, without errno
+    assert "no space left to write there" in str(explain_output_error(quota, Path("/out")))
     cause = RuntimeError("worker failed")
     cause.__cause__ = OSError(errno.ENOSPC, "whatever")
     assert "no space left to write there" in str(explain_output_error(cause, Path("/out")))
