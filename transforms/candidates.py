@@ -1,5 +1,7 @@
 """Candidates: which sessions showed the number before the call (SPEC section 8)."""
 
+from typing import Literal
+
 import polars as pl
 
 from schemas.config import Config
@@ -7,6 +9,7 @@ from transforms.settings import MINUTE, declared_window, with_settings
 
 MAX_CANDIDATES = 1_000
 CALL = ("account", "call_id")
+NUMBER = ["account", "tracking_number"]
 SESSION = ("visitor_id", "session_id", "session_start")
 
 
@@ -62,36 +65,36 @@ def find_candidates(showings: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame
 
 def _in_window(contacts: pl.DataFrame, calls: pl.DataFrame, window: pl.Expr) -> pl.DataFrame:
     """(account, call_id, showing, last_contact) for every contact in [start - window, start]."""
-    by = ["account", "tracking_number"]
-    places = contacts.select(*by, "time", "place")
+    places = contacts.select(*NUMBER, "time", "place")
     asked = calls.select(
         *CALL, "tracking_number", "start", (pl.col("start") - window).alias("from")
     )
-    first = asked.sort("from").join_asof(
-        places.unique([*by, "time"], keep="first").sort("time").rename({"place": "first"}),
-        left_on="from",
-        right_on="time",
-        by=by,
-        strategy="forward",
-        check_sortedness=False,
-    )
-    both = (
-        first.drop("time")
-        .sort("start")
-        .join_asof(
-            places.unique([*by, "time"], keep="last").sort("time").rename({"place": "last"}),
-            left_on="start",
-            right_on="time",
-            by=by,
-            strategy="backward",
-            check_sortedness=False,
-        )
-        .filter(pl.col("first") <= pl.col("last"))
-    )
+    first = _with_place(asked, places, "from", "forward").rename({"place": "first"})
+    both = _with_place(first, places, "start", "backward").rename({"place": "last"})
+    both = both.filter(pl.col("first") <= pl.col("last"))
     place = pl.int_ranges("first", pl.col("last") + 1, dtype=pl.UInt32)
     hits = both.select(*CALL, place.alias("place")).explode("place")
     times = contacts.select("place", "showing", pl.col("time").alias("last_contact"))
     return hits.join(times, on="place").drop("place")
+
+
+def _with_place(
+    asked: pl.DataFrame, places: pl.DataFrame, moment: str, strategy: Literal["forward", "backward"]
+) -> pl.DataFrame:
+    """Adds `place`, that of the number's first contact from a moment on, or the last up to it."""
+    nearest: Literal["first", "last"] = "first" if strategy == "forward" else "last"
+    return (
+        asked.sort(moment)
+        .join_asof(
+            places.unique([*NUMBER, "time"], keep=nearest).sort("time"),
+            left_on=moment,
+            right_on="time",
+            by=NUMBER,
+            strategy=strategy,
+            check_sortedness=False,
+        )
+        .drop("time")
+    )
 
 
 def find_declared(showings: pl.DataFrame, calls: pl.DataFrame, config: Config) -> pl.DataFrame:
