@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 import google.auth
@@ -29,7 +31,9 @@ from google.api_core.exceptions import (
     TooManyRequests,
     Unauthenticated,
     Unknown,
+    from_grpc_error,
 )
+from google.api_core.gapic_v1.routing_header import to_grpc_metadata
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud.pubsub_v1 import SubscriberClient
@@ -49,6 +53,7 @@ logging.getLogger("google.pubsub_v1").setLevel(logging.INFO)
 
 NAME = re.compile(r"projects/[^/\s]+/subscriptions/[A-Za-z][\w.~+%-]{2,254}")
 MAX_BATCH_BYTES = 64 << 20
+REQUEST_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS, CLOSE_SECONDS = 3.0, 1.0
 QUIET_SECONDS = 60.0
 SHORTEST_DEADLINE_SECONDS = 10.0
@@ -115,9 +120,12 @@ class Subscription:
     ) -> None:
         check_name(name)
         self.name = name
-        self.is_full = False
+        self.is_full = self.is_empty = False
         self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=open_channel()))
         self._outage = _Outage(give_up_seconds)
+        self._answers: SimpleQueue[list[Message] | GoogleAPICallError] = SimpleQueue()
+        self._is_asking = False
+        self._spare: list[Message] = []
         self._held = HeldMessages(self._set_deadline, deadline_seconds)
         self._acknowledged: list[str] = []
 
@@ -135,23 +143,20 @@ class Subscription:
     def pull(self, max_messages: int, seconds: float) -> list[Message]:
         """Messages, as soon as there are `max_messages` or 64 MB, or when the time is over.
 
-        Afterwards `is_full` says whether it ended before the time was over: more is then probably
-        waiting.
+        Afterwards `is_full` says whether it ended before the time was over, so that more is
+        probably waiting, and `is_empty` whether the server's last answer was that nothing is.
         """
         end = time.monotonic() + seconds
-        messages: list[Message] = []
-        size = 0
+        messages, self._spare = self._spare, []
         self._send_acknowledgements(seconds)
-        while not (full := len(messages) >= max_messages or size >= MAX_BATCH_BYTES):
+        while not (full := len(messages) >= max_messages or _size(messages) >= MAX_BATCH_BYTES):
             left = end - time.monotonic()
-            if left <= 0:
-                break
-            found = self._pull_once(max_messages - len(messages), left)
+            found = self._next_answer(max_messages - len(messages), left) if left > 0 else None
             if found is None:
                 break
             messages += found
-            size += sum(len(message.data) for message in found)
         self.is_full = full
+        messages, self._spare = messages[:max_messages], messages[max_messages:]
         return messages
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -177,27 +182,63 @@ class Subscription:
                 self._set_deadline(ids, 0)
         self._client.close()
 
-    def _pull_once(self, max_messages: int, seconds: float) -> list[Message] | None:
-        """What the server has, perhaps nothing; None where it has not answered in time."""
-        request = PullRequest(subscription=self.name, max_messages=max_messages)
+    def _next_answer(self, max_messages: int, seconds: float) -> list[Message] | None:
+        """What the server has, perhaps nothing; None where it has not answered in time.
+
+        The request goes on while nobody waits: given up by us, its messages would be on their way
+        and not come again before their deadline.
+        """
+        end = time.monotonic() + seconds
+
+        def wait() -> list[Message]:
+            if not self._is_asking:
+                self._request(max_messages)
+            answer = self._answers.get(timeout=max(0.0, end - time.monotonic()))
+            self._is_asking = False
+            if isinstance(answer, GoogleAPICallError):
+                raise answer
+            return answer
+
         try:
-            answer = self._ask(self._client.pull, request, seconds, PASSING)
+            messages: list[Message] = self._ask(wait, seconds, PASSING)
         except RetryError:
+            self.is_empty = False
             return None
-        except (DeadlineExceeded, Cancelled):  # by our clock or by the server's: nothing came
+        except Empty:  # the answer is for a later call
             self._outage.be_quiet()
             return None
-        # The plain protobuf message: proto-plus would wrap each field anew at every access.
-        messages = [_message(received) for received in PullResponse.pb(answer).received_messages]
-        self._held.add([message.ack_id for message in messages])
+        except (DeadlineExceeded, Cancelled):  # the server has waited long enough
+            self._outage.be_quiet()
+            messages = []
+        self.is_empty = not messages
         return messages
+
+    def _request(self, max_messages: int) -> None:
+        self._is_asking = True
+        self._client.transport.pull.future(
+            PullRequest(subscription=self.name, max_messages=max_messages),
+            timeout=REQUEST_SECONDS,
+            metadata=[to_grpc_metadata({"subscription": self.name})],
+        ).add_done_callback(self._take_answer)
+
+    def _take_answer(self, done: Any) -> None:
+        """Holds what has come, in gRPC's thread, as soon as it has come."""
+        if done.code() is not grpc.StatusCode.OK:
+            self._answers.put(from_grpc_error(done))
+            return
+        # The plain protobuf message: proto-plus would wrap each field anew at every access.
+        received = PullResponse.pb(done.result()).received_messages
+        messages = [_message(one) for one in received]
+        self._held.add([message.ack_id for message in messages])
+        self._answers.put(messages)
 
     def _send_acknowledgements(self, seconds: float) -> None:
         passing = (*PASSING, DeadlineExceeded, Cancelled)
         for ids in in_requests(self._acknowledged):
             request = AcknowledgeRequest(subscription=self.name, ack_ids=ids)
+            tell = partial(self._client.acknowledge, request, retry=None, timeout=seconds)
             try:
-                self._ask(self._client.acknowledge, request, seconds, passing)
+                self._ask(tell, seconds, passing)
             except RetryError:
                 return
             self._held.remove(ids)
@@ -209,9 +250,7 @@ class Subscription:
         )
         self._client.modify_ack_deadline(request, retry=None, timeout=ACKNOWLEDGE_SECONDS)
 
-    def _ask(
-        self, method: Callable[..., Any], request: Any, seconds: float, passing: _Errors
-    ) -> Any:
+    def _ask(self, call: Callable[[], Any], seconds: float, passing: _Errors) -> Any:
         """The answer, tried again after errors that pass; RetryError once the time is over."""
         retry = Retry(
             if_exception_type(*passing),
@@ -221,8 +260,8 @@ class Subscription:
             on_error=self._outage.go_on,
         )
         try:
-            answer = method(request, retry=retry, timeout=seconds)
-        except (RetryError, DeadlineExceeded, Cancelled):
+            answer = retry(call)()
+        except (DeadlineExceeded, Cancelled):
             raise
         except GoogleAPICallError as error:
             raise SourceError(_words(error, self.name)) from None
@@ -298,6 +337,10 @@ def _words(error: GoogleAPICallError, name: str) -> str:
     if isinstance(error, Unauthenticated):
         return f"Pub/Sub does not accept the credentials ({error.message}): renew them"
     return f"Pub/Sub refuses to deliver {name} ({type(error).__name__}: {error.message})"
+
+
+def _size(messages: Sequence[Message]) -> int:
+    return sum(len(message.data) for message in messages)
 
 
 def _message(received: Any) -> Message:

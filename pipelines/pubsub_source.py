@@ -44,7 +44,7 @@ class ReadMessages(beam.PTransform[Any, Any]):
     Args:
         subscription: `projects/P/subscriptions/S`.
         stop_after_idle_seconds: Ends the input, and with it time, when nothing has come for so
-            long; None reads for ever.
+            long and the server says that nothing is there; None reads for ever.
 
     Raises:
         SourceError: The name is no subscription's, or the subscription cannot be read.
@@ -171,7 +171,8 @@ class MessageReader(UnboundedReader):
         if messages:
             self._busy = time.monotonic()
         limit = self._source.stop_after_idle_seconds
-        self._is_over = limit is not None and time.monotonic() - self._busy >= limit
+        is_idle = limit is not None and time.monotonic() - self._busy >= limit
+        self._is_over = is_idle and subscription.is_empty
 
 
 def _close(name: str) -> None:

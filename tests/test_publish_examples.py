@@ -52,7 +52,9 @@ def published(topic: Topic, events: Path, *more: str) -> list[bytes]:
     )
     assert done.returncode == 0, done.stderr
     with Subscription(topic.subscription) as subscription:
-        messages = subscription.pull(100, 1)
+        messages = []
+        while not subscription.is_empty:
+            messages += subscription.pull(100, 1)
         subscription.acknowledge(messages)
     return [m.data for m in sorted(messages, key=lambda message: int(message.id[1:]))]
 
