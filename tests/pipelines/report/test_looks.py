@@ -123,6 +123,18 @@ def test_a_term_shows_its_definition(show) -> None:
         assert not note.is_visible()
 
 
+def test_a_bar_says_what_it_is(show) -> None:
+    """Under the mouse a bar's day, part and number stand side by side, each wide enough."""
+    page = show().page
+    page.locator("[data-chart=days] [aria-roledescription=bar]").first.hover()
+    cells = page.locator("#vg-tooltip-element td")
+    cells.first.wait_for()
+    told = ["Day, UTC", "2025-03-01", "Calls", "Attributed", "How many", "3"]
+    assert cells.all_inner_texts() == told
+    cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
+    assert page.eval_on_selector_all("#vg-tooltip-element td", cut) == 0
+
+
 def test_every_term_has_a_definition(show) -> None:
     """Each marked term names an entry of the list at the end of the page."""
     missing = """all => all.map(one => one.dataset.term)
