@@ -17,7 +17,7 @@ from pipelines.evaluation.baselines import (
 )
 from pipelines.evaluation.metrics import measure, measure_by, reliability, with_load
 from pipelines.evaluation.reading import EvaluationError, Rows, read_truth, read_warehouse
-from pipelines.evaluation.scoring import CALL, list_candidates, score
+from pipelines.evaluation.scoring import CALL, TOLD, list_candidates, score
 
 Found = dict[str, Any]
 PARTS = ("method", "n_candidates", "delay_seconds", "load", "true_reason")
@@ -64,7 +64,7 @@ def figures(
 ) -> Found:
     """One account's figures: overall, `modelled` (calls that no form or switch decided), by PARTS,
     reliability of the modelled, and the baselines."""
-    modelled = scored.filter(~pl.col("method").is_in(["form_phone", "declared", "static_number"]))
+    modelled = scored.filter(~pl.col("method").is_in(TOLD))
     true_sessions = scored.select(
         *CALL,
         pl.col("true_visitor_id").alias("visitor_id"),

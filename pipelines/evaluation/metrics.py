@@ -55,7 +55,7 @@ def reliability(scored: pl.DataFrame, bins: int = BINS) -> pl.DataFrame:
     confirmed (share of calls whose likeliest explanation was true)."""
     place = (pl.col("confidence") * bins).floor().clip(0, bins - 1)
     return (
-        scored.group_by((place / bins).alias("bin"))
+        scored.group_by((place / bins).round(6).alias("bin"))
         .agg(
             pl.len().alias("calls"),
             pl.col("confidence").mean(),
@@ -81,7 +81,7 @@ def measure_by(scored: pl.DataFrame, column: str) -> list[Metrics]:
     values = pl.col(column)
     if column in CUTS:
         bounds, names = CUTS[column]
-        values = values.cut(bounds, labels=names, left_closed=True)
+        values = values.cast(pl.Float64).bin_intervals(bounds, labels=names)
     parts = scored.with_columns(values.alias("part")).drop_nulls("part").sort("part")
     return [
         {column: str(value)} | measure(rows)

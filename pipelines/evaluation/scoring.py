@@ -7,6 +7,8 @@ SESSION = ["visitor_id", "session_id"]
 OUTCOMES = ("right", "wrong", "missed", "abstained", "rightly_none")
 # A true explanation that the model held for impossible costs this much and not infinitely more.
 LEAST_PROBABILITY = 1e-6
+# Methods by which the caller or the switch says who it was; no explanations are weighed.
+TOLD = ("form_phone", "declared", "static_number")
 # Reasons of the truth by which a caller had kept the number from an earlier call or visit.
 KEPT = ("retry", "repeat", "saved_number")
 # Reasons for which that is not so, though the caller may have called the number before.
@@ -90,7 +92,8 @@ def _outcome() -> pl.Expr:
 
 def _with_explanations(told: pl.DataFrame) -> pl.DataFrame:
     """The explanations are the candidates, a kept number, nobody, and, of more candidates than a
-    row lists, the rest. Those that are true count as one."""
+    row lists, the rest. Those that are true count as one. Of TOLD calls there are two: the session
+    of the row, and not."""
     zero = ("p_listed", "squares", "p_true_session", "p_first")
     told = told.with_columns(
         pl.col(zero).fill_null(0.0),
@@ -118,16 +121,22 @@ def _with_explanations(told: pl.DataFrame) -> pl.DataFrame:
     p_true = pl.col("p_true_session") + pl.sum_horizontal(p * flag for p, flag in parts)
     false_squares = pl.col("squares") - pl.col("p_true_session") ** 2
     false_squares += pl.sum_horizontal(p**2 * (1 - flag) for p, flag in parts)
+    is_told, stated = pl.col("method").is_in(TOLD), pl.col("probability")
+    of_told = pl.when(pl.col("outcome") == "right").then(stated).otherwise(1 - stated)
+    told = told.with_columns(
+        pl.when(is_told).then(of_told).otherwise(p_true).alias("p_true"),
+        pl.when(is_told).then((1 - of_told) ** 2).otherwise(false_squares).alias("false_squares"),
+    )
     return told.with_columns(
-        p_true.clip(LEAST_PROBABILITY, 1).log().neg().alias("log_loss"),
-        ((1 - p_true) ** 2 + false_squares).alias("brier"),
+        pl.col("p_true").clip(LEAST_PROBABILITY, 1).log().neg().alias("log_loss"),
+        ((1 - pl.col("p_true")) ** 2 + pl.col("false_squares")).alias("brier"),
         *_likeliest(),
-    ).drop("stands", "squares", "p_listed", "p_true_session")
+    ).drop("p_true", "false_squares", "stands", "squares", "p_listed", "p_true_session")
 
 
 def _likeliest() -> tuple[pl.Expr, pl.Expr]:
     """`confidence` and `is_confirmed`, ties as the decision has them: session, kept, nobody."""
-    told = pl.col("method").is_in(["form_phone", "declared", "static_number"])
+    told = pl.col("method").is_in(TOLD)
     first, saved, none = (
         pl.col(name) for name in ("p_first", "saved_probability", "none_probability")
     )
