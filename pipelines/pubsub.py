@@ -24,12 +24,9 @@ from google.api_core.exceptions import (
     DeadlineExceeded,
     GoogleAPICallError,
     InternalServerError,
-    NotFound,
-    PermissionDenied,
     RetryError,
     ServiceUnavailable,
     TooManyRequests,
-    Unauthenticated,
     Unknown,
     from_grpc_error,
 )
@@ -45,9 +42,11 @@ from google.pubsub_v1.types import (
     PullResponse,
 )
 
+from pipelines.pubsub_errors import Outage, SourceError, in_words
 from pipelines.pubsub_held import HeldMessages, in_requests
 
-LOG = logging.getLogger(__name__)
+__all__ = ["Message", "SourceError", "Subscription", "check_name", "open_channel"]
+
 # At DEBUG Google's client would log each answer, with what the messages hold.
 logging.getLogger("google.pubsub_v1").setLevel(logging.INFO)
 
@@ -55,7 +54,6 @@ NAME = re.compile(r"projects/[^/\s]+/subscriptions/[A-Za-z][\w.~+%-]{2,254}")
 MAX_BATCH_BYTES = 64 << 20
 REQUEST_SECONDS = 60.0
 ACKNOWLEDGE_SECONDS, CLOSE_SECONDS = 3.0, 1.0
-QUIET_SECONDS = 60.0
 SHORTEST_DEADLINE_SECONDS = 10.0
 CHANNEL_OPTIONS = [
     # A message may have 10 MB and an answer several; gRPC's own limit is 4 MB.
@@ -72,10 +70,6 @@ NO_CREDENTIALS = (
     "the key file of a service account, or run `gcloud auth application-default login`, or on "
     "Google Cloud give the machine a service account; for a local server set PUBSUB_EMULATOR_HOST"
 )
-
-
-class SourceError(Exception):
-    """The subscription cannot be read; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class Subscription:
         self.name = name
         self.is_full = self.is_empty = False
         self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=open_channel()))
-        self._outage = _Outage(give_up_seconds)
+        self._outage = Outage(give_up_seconds)
         self._answers: SimpleQueue[list[Message] | GoogleAPICallError] = SimpleQueue()
         self._is_asking = False
         self._spare: list[Message] = []
@@ -264,54 +258,9 @@ class Subscription:
         except (DeadlineExceeded, Cancelled):
             raise
         except GoogleAPICallError as error:
-            raise SourceError(_words(error, self.name)) from None
+            raise SourceError(in_words(error, self.name)) from None
         self._outage.end()
         return answer
-
-
-class _Outage:
-    """Since when the server has not answered; says so once, and gives up after a time."""
-
-    def __init__(self, give_up_seconds: float) -> None:
-        self._give_up_seconds = give_up_seconds
-        self._since: float | None = None
-        self._last = 0.0
-
-    @property
-    def is_on(self) -> bool:
-        return self._since is not None
-
-    def go_on(self, error: Exception) -> None:
-        """Takes note of an error that may pass; raises SourceError once it has lasted too long."""
-        self.be_quiet()
-        self._last = time.monotonic()
-        if self._since is None:
-            self._since = self._last
-            LOG.warning(
-                "Pub/Sub does not answer (%s); trying again for up to %g s",
-                type(error).__name__,
-                self._give_up_seconds,
-            )
-        if self._last - self._since > self._give_up_seconds:
-            raise SourceError(
-                f"Pub/Sub has not answered for {self._give_up_seconds:g} s "
-                f"({type(error).__name__}: {error.args[0]}); look at the network and the service "
-                "and start again: what was not acknowledged comes again"
-            ) from None
-
-    def be_quiet(self) -> None:
-        """Takes note of silence: a server that is there does not answer while nothing comes.
-
-        Of one that is not there gRPC tells each time it fails to connect, after at most 20 s.
-        """
-        if time.monotonic() - self._last > QUIET_SECONDS:
-            self.end()
-
-    def end(self) -> None:
-        """Takes note of an answer."""
-        if self._since is not None:
-            LOG.warning("Pub/Sub answers again after %.0f s", time.monotonic() - self._since)
-            self._since = None
 
 
 def open_channel() -> grpc.Channel:
@@ -324,19 +273,6 @@ def open_channel() -> grpc.Channel:
     except DefaultCredentialsError:
         raise SourceError(NO_CREDENTIALS) from None
     return SubscriberGrpcTransport.create_channel(credentials=credentials, options=CHANNEL_OPTIONS)
-
-
-def _words(error: GoogleAPICallError, name: str) -> str:
-    if isinstance(error, NotFound):
-        return f"Pub/Sub knows no subscription {name}: correct the name, or create it"
-    if isinstance(error, PermissionDenied):
-        return (
-            f"Pub/Sub gives no permission to read {name}: the account that runs this needs the "
-            "role roles/pubsub.subscriber on the subscription"
-        )
-    if isinstance(error, Unauthenticated):
-        return f"Pub/Sub does not accept the credentials ({error.message}): renew them"
-    return f"Pub/Sub refuses to deliver {name} ({type(error).__name__}: {error.message})"
 
 
 def _size(messages: Sequence[Message]) -> int:

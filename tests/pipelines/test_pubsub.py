@@ -12,8 +12,9 @@ from emulators.servers import pubsub_server
 from emulators.topics import Topic, make_topic
 from google.api_core.exceptions import ServiceUnavailable
 
-from pipelines import pubsub
+from pipelines import pubsub, pubsub_errors
 from pipelines.pubsub import Message, SourceError, Subscription
+from pipelines.pubsub_errors import Outage
 
 TOPIC, SUBSCRIPTION = "projects/test/topics/events", "projects/test/subscriptions/events"
 PULL_AND_DIE = """
@@ -156,7 +157,7 @@ def test_a_server_that_was_gone_is_read_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """An outage is said once, pulls come back empty meanwhile, and afterwards messages come."""
-    caplog.set_level(logging.WARNING, "pipelines.pubsub")
+    caplog.set_level(logging.WARNING, "pipelines.pubsub_errors")
     with pubsub_server(topic=TOPIC, subscription=SUBSCRIPTION) as address:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
         subscription = Subscription(SUBSCRIPTION)
@@ -181,11 +182,11 @@ def test_a_server_that_was_gone_is_read_again(
 
 def test_silence_without_errors_ends_an_outage(monkeypatch: pytest.MonkeyPatch):
     """A server with nothing to deliver need not answer, so it is not away for ever."""
-    outage = pubsub._Outage(give_up_seconds=3600)
+    outage = Outage(give_up_seconds=3600)
     outage.go_on(ServiceUnavailable("gone"))
     outage.be_quiet()
     assert outage.is_on
-    monkeypatch.setattr(pubsub, "QUIET_SECONDS", -1)
+    monkeypatch.setattr(pubsub_errors, "QUIET_SECONDS", -1)
     outage.be_quiet()
     assert not outage.is_on
 
