@@ -54,6 +54,12 @@ class CandidatesStage:
         calls, showings = inputs["calls"], inputs["showings"]
         near = state.load("called", heard(showings))
         asked = current(near, calls)
+        changes = {
+            "called": change(self._called(calls), cleared=calls["part"]),
+            "showings": change(self._reaching(showings), cleared=showings["part"]),
+        }
+        if asked.is_empty() and calls.is_empty():
+            return Outcome(changes, {})
         places = pl.concat([asked.filter(place=p).select(k).to_series() for p, k in PLACES.items()])
         shown = current(state.load("showings", places), showings)
         found = self._find(asked, shown)
@@ -62,14 +68,8 @@ class CandidatesStage:
         saying = said_of("found", found).with_columns(
             pl.col("owner").alias("part"), pl.col("until").alias("due")
         )
-        return Outcome(
-            {
-                "called": change(self._called(calls), cleared=calls["part"]),
-                "showings": change(self._reaching(showings), cleared=showings["part"]),
-                "said": change(saying, cleared=parts),
-            },
-            {"found": messages("found", found, said)},
-        )
+        changes["said"] = change(saying, cleared=parts)
+        return Outcome(changes, {"found": messages("found", found, said)})
 
     def _find(self, calls: pl.DataFrame, showings: pl.DataFrame) -> pl.DataFrame:
         """FOUND of the calls, with part, keys, owner and until."""

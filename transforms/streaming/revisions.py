@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from schemas.columns import Table
-from transforms.steps import Tables, count_rows
+from transforms.steps import COUNTS, Tables, count_rows
 from transforms.streaming.state import Outcome, State, change, digest_of
 
 FLAGS = ("is_superseded", "is_deleted")
@@ -31,7 +31,8 @@ class RevisionsStage:
     table: Table
 
     def __post_init__(self) -> None:
-        rows = dict(pl.DataFrame(self.table.arrow_schema().empty_table()).schema)
+        self._nothing = pl.DataFrame(self.table.arrow_schema().empty_table())
+        rows = dict(self._nothing.schema)
         self.flag = next(name for name in FLAGS if name in rows)
         self.values = [name for name in rows if name not in REVISED]
         said = {name: rows[name] for name in self.values}
@@ -72,6 +73,8 @@ class RevisionsStage:
     def write(self, state: State, watermark: int, now: int) -> Outcome:
         """Writes what the watermark has woken; now: the moment of writing (us)."""
         ripe = state.ripe("pending", watermark)
+        if ripe.is_empty():
+            return Outcome({}, {"rows": self._nothing, "counts": pl.DataFrame(schema=COUNTS)})
         written = state.load("written", ripe["part"].unique())
         moved = written.join(ripe.select("part", day=self.table.partition), on="part").filter(
             pl.col("day") != pl.col(self.table.partition)
