@@ -100,6 +100,13 @@ def test_what_is_closed_unacknowledged_comes_again_at_once(
     assert [message.id for message in pulled(topic, 1, 60)] == ids
 
 
+def test_what_is_let_go_comes_again(topic: Topic, subscription: Subscription):
+    """A message that is neither acknowledged nor held any more is delivered to others."""
+    ids = topic.publish([b"one"])
+    subscription.let_go(subscription.pull(1, 60))
+    assert [message.id for message in pulled(topic, 1, 60)] == ids
+
+
 def test_what_a_killed_process_held_comes_again(topic: Topic):
     """A killed reader loses nothing, and has logged nothing of a message at any level."""
     ids = topic.publish([b"planted"])
