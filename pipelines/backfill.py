@@ -1,15 +1,18 @@
 """attribeam backfill: files of events to an attributed warehouse (SPEC sections 12, 13)."""
 
 import datetime as dt
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipelines import progress
 from pipelines.graph import INPUT_DAYS, BackfillPlan, build, read_notes
@@ -32,6 +35,8 @@ SHARD_BYTES = 256 << 20
 COMPRESSION = 6
 # A share of dead letters that is no sender's rare mistake any more.
 MANY_DEAD_LETTERS = 0.1
+# Runners whose workers are on this machine, in lower case: Beam takes their names in any.
+LOCAL_RUNNERS = frozenset(("fnapirunner", "directrunner", "bundlebaseddirectrunner", "prismrunner"))
 # The kinds of events whose days a run replaces, by table.
 VISITS = ["pageview", "engagement"]
 EVENTS_OF = {
@@ -81,16 +86,26 @@ def run_backfill(asked: Backfill) -> dict[str, Any]:
     splits = find_splits(asked)
     with open_output(asked.output, config, asked.beam_options).open_run() as run:
         progress.expect(sum(split_bytes(split) for split in splits))
-        plan = make_plan(asked, splits, settings, str(run.staging))
+        plan = make_plan(asked, splits, settings, run.staging)
         with beam.Pipeline(options=local_options(asked.beam_options)) as pipeline:
             build(pipeline, plan)
-        report = make_ledger(read_notes(run.staging, "counts", COUNTS))
-        _check_counts(report, asked)
-        replaced = _replaced(run, asked, config, report)
-        report["rule_set"] = rule_set()
-        report["seconds"] = round(time.monotonic() - began, 3)
-        run.commit(replaced, report)
+        with _removed(plan.blocks):
+            report = make_ledger(read_notes(run.staging, "counts", COUNTS))
+            _check_counts(report, asked)
+            replaced = _replaced(run, asked, config, report)
+            report["rule_set"] = rule_set()
+            report["seconds"] = round(time.monotonic() - began, 3)
+            run.commit(replaced, report)
     return report
+
+
+@contextmanager
+def _removed(folder: str | None) -> Iterator[None]:
+    """Removes a folder that is of no more use while its body runs: it may hold gigabytes."""
+    with ThreadPoolExecutor(1) as thread:
+        if folder is not None:
+            thread.submit(shutil.rmtree, folder, ignore_errors=True)
+        yield
 
 
 def find_splits(asked: Backfill) -> list[Split]:
@@ -127,7 +142,7 @@ def split_bytes(split: Split) -> int:
 
 
 def make_plan(
-    asked: Backfill, splits: list[Split], settings: DecodeSettings, staging: str
+    asked: Backfill, splits: list[Split], settings: DecodeSettings, staging: Path
 ) -> BackfillPlan:
     """The plan of the graph; as many shards as the input's size asks for."""
     size = sum(split_bytes(split) for split in splits)
@@ -136,7 +151,8 @@ def make_plan(
         settings=settings,
         days=Days(settings.config, asked.now, asked.first, asked.end, asked.keep_expired),
         excluded=excluded_callers(settings.config, settings.key),
-        staging=staging,
+        staging=str(staging),
+        blocks=str(staging / "blocks") if runs_here(asked.beam_options) else None,
         shards=asked.shards or 1 + size // SHARD_BYTES,
         detail=asked.detail,
     )
@@ -146,6 +162,12 @@ def local_options(given: Sequence[str]) -> PipelineOptions:
     """Beam's options; without a runner, the local one that is tested (FnApiRunner)."""
     named = any(option.split("=")[0] == "--runner" for option in given)
     return PipelineOptions([*given] if named else ["--runner=FnApiRunner", *given])
+
+
+def runs_here(beam_options: Sequence[str]) -> bool:
+    """Whether all workers of a run are on this machine, and so share its files."""
+    runner = local_options(beam_options).view_as(StandardOptions).runner
+    return runner.rpartition(".")[2].lower() in LOCAL_RUNNERS
 
 
 def _check_counts(report: dict[str, Any], asked: Backfill) -> None:

@@ -61,13 +61,17 @@ INPUT_DAYS = {"kind": pl.String, "account": pl.String, "day": pl.Date, "begins":
 
 @dataclass(frozen=True)
 class BackfillPlan:
-    """All that the graph needs to know; staging: the folder that rows are written to."""
+    """All that the graph needs to know; staging: the folder that rows are written to.
+
+    blocks: the folder where tables rest between stages; None where workers share no disk.
+    """
 
     splits: tuple[Split, ...]
     settings: DecodeSettings
     days: Days
     excluded: pl.DataFrame
     staging: str
+    blocks: str | None
     shards: int
     detail: bool
 
@@ -79,7 +83,7 @@ class BackfillPlan:
     @property
     def store(self) -> BlockStore:
         """Where tables rest between stages."""
-        return BlockStore(str(Path(self.staging) / "blocks"))
+        return BlockStore(self.blocks)
 
 
 @dataclass
@@ -197,12 +201,14 @@ def build(pipeline: beam.Pipeline, plan: BackfillPlan) -> None:
         .with_outputs(*DECODE_OUTPUTS)
     )
     calls = {"call": events.call} | "Calls" >> _stage(plan, CallsStep, ("calls", "counts"))
+    # Of a side input the bundle-based runner takes all outputs of what made it, or none of them.
+    all_calls = calls.calls | "All calls" >> beam.Map(_same).with_output_types(pl.DataFrame)
     rows = ("sessions", "displays", *(("pageviews", "engagements") if plan.detail else ()))
     visitors = {kind: events[kind] for kind in ("pageview", "engagement")} | "Visitors" >> _stage(
         plan,
         VisitorsStep,
         (*rows, "showings", "entries", "counts"),
-        broadcast={"calls": calls.calls},
+        broadcast={"calls": all_calls},
         detail=plan.detail,
     )
     found = {"calls": calls.calls, "showings": visitors.showings} | "Candidates" >> _stage(
@@ -224,6 +230,10 @@ def build(pipeline: beam.Pipeline, plan: BackfillPlan) -> None:
     _write_dead_letters(events.dead_letters, plan)
     _write_notes(counts, plan, "counts")
     _write_notes([events.days], plan, "days")
+
+
+def _same(table: pl.DataFrame) -> pl.DataFrame:
+    return table
 
 
 def _stage(

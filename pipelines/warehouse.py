@@ -149,7 +149,7 @@ class Run:
 
     def _put_in_place(self, moves: list[Move], report: dict[str, Any]) -> None:
         if not database_is_current(self.folder / DATABASE):
-            write_database(self.staging / DATABASE)
+            self._write_database()
             moves = [*moves, Move(DATABASE)]
         text = json.dumps(report, indent=2, ensure_ascii=False, default=str)
         (self.staging / REPORT).write_text(text + "\n", encoding="utf-8")
@@ -176,6 +176,13 @@ class Run:
                     fresh.append(Move(str(merged.relative_to(self.staging))))
                     gone += [Move(str(file.relative_to(self.folder)), False) for file in small]
         self._put_in_place([*fresh, *gone], report)
+
+    def _write_database(self) -> None:
+        """Stages the database. DuckDB reads all files that a new view finds: here it finds none."""
+        apart = self.staging / "database"
+        apart.mkdir()
+        write_database(apart / DATABASE)
+        journal.move_path(apart / DATABASE, self.staging / DATABASE)
 
     def _check_covered(self, replaced: pl.DataFrame) -> None:
         staged = self.staged().filter(pl.col("table") != DEAD_LETTERS.name)
