@@ -1,5 +1,6 @@
 """attribeam stream: Pub/Sub in, revised conversions out, on this machine (SPEC section 12)."""
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,14 @@ from pipelines.streaming.sink import open_sink
 from pipelines.streaming.store import clear_state_errors
 from schemas.config import load_config
 from transforms.privacy import load_key
+
+LOG = logging.getLogger(__name__)
+# So long a signal lets the batch at work go on; ten seconds is what supervisors wait.
+PATIENCE_SECONDS = 5.0
+
+
+class BatchGivenUp(BaseException):
+    """A signal came, and the batch at work took too long."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +58,33 @@ def run_stream(asked: Stream) -> dict[str, Any]:
         Monitor(stream, asked.metrics_port) as monitor,
         _stopped_by_signals() as stop,
     ):
-        Loop(stream, subscription, sink, monitor).run(stop, asked.drain)
+        try:
+            Loop(stream, subscription, sink, monitor).run(stop, asked.drain)
+        except BatchGivenUp:
+            LOG.warning("stopped in the middle of a batch, which comes again at the next start")
         return stream.report()
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; the batch at work is finished first."""
+    """An event that SIGTERM and SIGINT set; the batch at work is finished first.
+
+    Raises BatchGivenUp where that takes longer than PATIENCE_SECONDS.
+    """
     stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+
+    def be_told(*_: object) -> None:
+        stop.set()
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+
+    def give_up(*_: object) -> None:
+        raise BatchGivenUp
+
+    handlers = {signal.SIGTERM: be_told, signal.SIGINT: be_told, signal.SIGALRM: give_up}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield stop
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -48,10 +48,10 @@ class Loop:
             began = time.monotonic()
             # While the server is away, silence does not mean that nothing happened.
             self.work(messages, self.subscription.is_full or self.subscription.is_away)
+            self.monitor.after_batch(time.monotonic() - began)
             if messages or self.subscription.is_away:
                 last = time.monotonic()
-            self.monitor.after_batch(time.monotonic() - began)
-            if drain and time.monotonic() - last > EMPTY_SECONDS:
+            elif drain and time.monotonic() - last > EMPTY_SECONDS:
                 self.stream.drain(clock())
                 break
         self._ship_all(stop)
