@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 import google.auth
-import grpc  # type: ignore[import-untyped]
+import grpc
 from google.api_core.exceptions import (
     Aborted,
     Cancelled,

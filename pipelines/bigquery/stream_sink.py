@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import polars as pl
 from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (

@@ -49,7 +49,7 @@ class Loop:
             # While the server is away, silence does not mean that nothing happened.
             self.work(messages, self.subscription.is_full or self.subscription.is_away)
             self.monitor.after_batch(time.monotonic() - began)
-            if messages or self.subscription.is_away:
+            if messages or not self.subscription.is_empty:
                 last = time.monotonic()
             elif drain and time.monotonic() - last > EMPTY_SECONDS:
                 self.stream.drain(clock())
