@@ -248,6 +248,28 @@ def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
     return FAILED if is_refused else 0
 
 
+def expire(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`attribeam expire`."""
+    from pipelines.expire import expire as expire_days
+    from pipelines.output import OutputError
+    from schemas.config import ConfigError, load_config
+
+    try:
+        if "://" in options.output:
+            raise ConfigError(
+                f"--output {options.output}: BigQuery removes expired days by itself; "
+                "attribeam tables shows after how long"
+            )
+        now = options.now if options.now is not None else clock()
+        gone = expire_days(Path(options.output), load_config(options.config), now)
+    except ConfigError as error:
+        return _fail(error, USAGE)
+    except OutputError as error:
+        return _fail(error, FAILED)
+    print(json.dumps(gone.json(), indent=2) if options.json else gone.text())
+    return 0
+
+
 def simulate(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`attribeam simulate`."""
     from pipelines import simulate as simulation
@@ -298,6 +320,7 @@ COMMANDS = {
     "doctor": doctor,
     "report": report,
     "tables": tables,
+    "expire": expire,
     "simulate": simulate,
     "evaluate": evaluate,
     "calibrate": calibrate,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipelines.options_accuracy import add_calibrate, add_evaluate, add_simulate
-from pipelines.options_bigquery import add_tables
+from pipelines.options_bigquery import add_expire, add_tables
 from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
 
@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     _doctor(commands)
     _report(commands)
     add_tables(commands)
+    add_expire(commands, _moment)
     add_simulate(commands)
     add_evaluate(commands)
     add_calibrate(commands)

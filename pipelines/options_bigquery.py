@@ -1,6 +1,7 @@
 """Options of the commands that concern BigQuery and retention."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,22 @@ TABLES_EXAMPLES = """examples:
   attribeam tables apply --output bigquery://my-project/EU --config attribeam.toml \\
       --instruction "keep 30 days, ticket 4711"
 """
+
+
+def add_expire(commands: Commands, moment: Callable[[str], int]) -> None:
+    """`attribeam expire`; moment: reads a time."""
+    expire = commands.add_parser(
+        "expire",
+        help="take days whose time is over out of a local warehouse",
+        epilog="example:\n  attribeam expire --output warehouse --config attribeam.toml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = expire.add_argument
+    add("--output", required=True, metavar="DIR", help="folder of the warehouse")
+    add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")
+    add("--now", type=moment, metavar="TIME", help="the moment that expiry goes by (the clock)")
+    add("--json", action="store_true", help="print JSON")
 
 
 def add_tables(commands: Commands) -> None:
