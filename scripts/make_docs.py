@@ -1,4 +1,4 @@
-"""Generates what follows from definitions: BigQuery schemas, the data dictionary, the list of keys.
+"""Generates what follows from definitions: BigQuery schemas, columns, keys, commands.
 
 `make docs` writes the files, `make lint` (with --check) fails where one is not current.
 """
@@ -15,6 +15,9 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from command_docs import commands_page  # noqa: E402
+
+from pipelines.options import make_parser  # noqa: E402
 from pipelines.views import VIEWS, view_sql  # noqa: E402  found only with the line above
 from schemas.columns import Column, Table  # noqa: E402
 from schemas.config import MODEL_KEYS, Account, Pool, Settings, StaticNumber  # noqa: E402
@@ -99,6 +102,7 @@ def documents() -> dict[Path, str]:
     files = {
         Path("docs/columns.md"): columns_page(TABLES.values()),
         Path("docs/configuration.md"): configuration_page(),
+        Path("docs/commands.md"): commands_page(make_parser(), NOTE),
     }
     for table in TABLES.values():
         schema = json.dumps(table.bigquery(), indent=2, ensure_ascii=False)
