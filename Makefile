@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo stream-demo emulators test lint check bench bench-large docs lock clean
+.PHONY: help setup demo stream-demo emulators test faults lint check bench bench-large docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ emulators: setup  ## The servers that tests run against, built once with Go
 
 test: setup  ## All tests that can run here
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+faults: setup  ## A stream killed, failing and badly fed 200 times, against a backfill
+	PYTHONPATH=.:tests $(BIN)/python -m faults.run --faults 200 --seed 1
 
 lint: setup  ## Style and types
 	$(BIN)/ruff check .
