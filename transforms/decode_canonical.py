@@ -39,8 +39,8 @@ def content_hashes(kind: str, rows: pl.DataFrame, is_plain: bool) -> pl.Series:
     parts.append("}")
     json = pl.concat_str([_literal(part) for part in _joined(parts)])
     hashing: Any = json  # its namespace is registered, which types do not show
-    digest = hashing.chash.sha2_256().str.head(_DIGITS).str.decode("hex")
-    number = digest.bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    digest = hashing.chash.sha2_256().str.head(_DIGITS)
+    number = digest.str.to_integer(base=16, dtype=pl.UInt64)
     return pl.DataFrame(values).select(number.alias("hash")).to_series()
 
 

@@ -123,7 +123,8 @@ def _read_number(rows: _Rows, field_: Field) -> None:
     rows.values[field_.name] = written
     usable = normalised(written, rows.raw["account"], rows.settings).is_not_null()
     if field_.name == "a_number":
-        usable |= written.is_in([text for text in written.unique() if text and is_withheld(text)])
+        others = written.filter(~usable).unique().drop_nulls()
+        usable |= written.is_in([text for text in others if is_withheld(text)])
     rows.doubts.append(written.is_not_null() & ~usable)
 
 

@@ -62,8 +62,14 @@ def _key_of(text: str, where: str) -> bytes:
 
 def caller_key(account: str, number: str, key: bytes) -> str:
     """A number (E.164) as 32 hex digits of HMAC-SHA-256 over account, a zero byte, the number."""
-    message = f"{account}\0{number}".encode()
-    return hmac.digest(key, message, "sha256").hex()[:_KEY_DIGITS]
+    digest = _keyed(key).copy()  # a third of the time that a new one takes
+    digest.update(f"{account}\0{number}".encode())
+    return digest.hexdigest()[:_KEY_DIGITS]
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def email_key(account: str, address: str, key: bytes) -> str:
