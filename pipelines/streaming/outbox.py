@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from pipelines.streaming.store import Store, sync
+from pipelines.streaming.segments import sync
+from pipelines.streaming.store import Store
 
 OUTBOX = "outbox"
 

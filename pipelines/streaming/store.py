@@ -7,22 +7,19 @@ are small and many are merged, which leaves out the rows that nothing points to 
 """
 
 import json
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
+from pipelines.streaming.segments import RUNS, Segments
 from transforms.streaming.state import Change
 
 DATABASE = "state.db"
-SEGMENTS = "segments"
 # Segments of a table in one size class are merged when there are so many; a class holds as many
 # times the rows of the class below.
 MERGED_AT_ONCE = 8
@@ -31,7 +28,8 @@ CACHE_KIB = 256 << 10
 CHECKPOINT_PAGES = 16 << 10
 # Larger segments stay as they are until nothing points to them, so merging needs little memory.
 LARGEST_MERGED_ROWS = 1 << 15
-RUNS = {"part": pl.Int64, "segment": pl.Int64, "start": pl.Int64, "count": pl.Int64}
+# A list of numbers as one value of a query.
+LISTED = "(SELECT value FROM json_each(?))"
 
 
 class StateError(Exception):
@@ -72,11 +70,8 @@ class Store:
             name: pl.DataFrame(schema={**schema, "part": pl.Int64})
             for name, schema in self.schemas.items()
         }
-        (folder / SEGMENTS).mkdir(parents=True, exist_ok=True)
+        self.segments = Segments(folder)
         self.database = sqlite3.connect(folder / DATABASE, isolation_level=None, timeout=1.0)
-        self._committed: dict[int, pl.DataFrame] = {}
-        self._fresh: dict[int, pl.DataFrame] = {}
-        self._unused: set[int] = set()
         with clear_state_errors(folder):
             # Held until the end, so that no second stream can use the folder.
             self.database.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -90,7 +85,7 @@ class Store:
         self.name = str(self.recall("name", uuid.uuid4().hex[:12]))
         self.note("name", self.name)
         self.commit()
-        self._remove_strays()
+        self.segments.keep_only(row[0] for row in self.database.execute("SELECT id FROM segments"))
 
     def recall(self, key: str, otherwise: Any = None) -> Any:
         """A value that was noted."""
@@ -132,24 +127,15 @@ class Store:
 
     def commit(self) -> None:
         """Makes what was done last: the files reach the disk first, then what points to them."""
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(self._write_segment, self._fresh))
-        if self._fresh:
-            sync(self.folder / SEGMENTS)
+        self.segments.write()
         self.database.execute("COMMIT")
-        self._committed |= {segment: self._open(segment) for segment in self._fresh}
-        self._fresh.clear()
-        for segment in self._unused:
-            self._committed.pop(segment, None)
-            self._path(segment).unlink(missing_ok=True)
-        self._unused.clear()
+        self.segments.settle()
         self.database.execute("BEGIN IMMEDIATE")
 
     def rollback(self) -> None:
         """Forgets what was done since the last commit."""
         self.database.rollback()  # where a full disk has not done so already
-        self._fresh.clear()
-        self._unused.clear()
+        self.segments.forget()
         self.database.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
@@ -176,12 +162,7 @@ class Store:
         found = self.database.execute(query, (value,)).fetchall()
         if not found:
             return self.empty[name]
-        runs = pl.DataFrame(found, schema=RUNS, orient="row")
-        parts = [
-            self._frame(segment)[_places(of)]
-            for (segment,), of in runs.partition_by("segment", as_dict=True).items()
-        ]
-        return pl.concat(parts)
+        return pl.concat(self.segments.rows(pl.DataFrame(found, schema=RUNS, orient="row")))
 
     def _clear(self, name: str, parts: pl.Series) -> None:
         if parts.len():
@@ -212,35 +193,13 @@ class Store:
             runs.select("part", "due").iter_rows(),
         )
 
-    # --- segments ----------------------------------------------------------------------------
-
     def _new_segment(self, name: str, rows: pl.DataFrame) -> int:
         row = self.database.execute(
             'INSERT INTO segments (name, "rows") VALUES (?, ?)', (name, rows.height)
         )
         segment = row.lastrowid or 0
-        self._fresh[segment] = rows
+        self.segments.add(segment, rows)
         return segment
-
-    def _frame(self, segment: int) -> pl.DataFrame:
-        if segment in self._fresh:
-            return self._fresh[segment]
-        if segment not in self._committed:
-            self._committed[segment] = self._open(segment)
-        return self._committed[segment]
-
-    def _path(self, segment: int) -> Path:
-        return self.folder / SEGMENTS / f"{segment}.arrow"
-
-    def _write_segment(self, segment: int) -> None:
-        path = self._path(segment)
-        self._fresh[segment].write_ipc(path, compression="uncompressed")
-        sync(path)
-
-    def _open(self, segment: int) -> pl.DataFrame:
-        # Mapped, not read: a load copies the rows that it takes and no others.
-        source = pa.memory_map(str(self._path(segment)))
-        return pl.DataFrame(pa.ipc.open_file(source).read_all())
 
     def merge(self) -> None:
         """Merges the segments of a size class that has many; drops those nothing points to."""
@@ -264,17 +223,8 @@ class Store:
         )
         found = self.database.execute(query, (json.dumps(segments),)).fetchall()
         runs = pl.DataFrame(found, schema=RUNS, orient="row").with_row_index("run")
-        rows = pl.concat(
-            [
-                self.empty[name].with_columns(pl.lit(0, pl.UInt32).alias("run")),
-                *(
-                    self._frame(segment)[_places(of)].with_columns(
-                        of["run"].gather(_run_of(of)).alias("run")
-                    )
-                    for (segment,), of in runs.partition_by("segment", as_dict=True).items()
-                ),
-            ]
-        ).sort("run", maintain_order=True)
+        empty = self.empty[name].with_columns(pl.lit(0, runs["run"].dtype).alias("run"))
+        rows = pl.concat([empty, *self.segments.rows(runs)]).sort("run", maintain_order=True)
         merged = self._new_segment(name, rows.drop("run"))
         starts = runs["count"].cum_sum() - runs["count"]
         self.database.executemany(
@@ -292,16 +242,7 @@ class Store:
             (name,),
         ).fetchall()
         for (segment,) in gone:
-            # What was made since the last commit has no file yet.
-            if self._fresh.pop(segment, None) is None:
-                self._unused.add(segment)
-
-    def _remove_strays(self) -> None:
-        """Removes files that a killed process wrote without committing them."""
-        known = {row[0] for row in self.database.execute("SELECT id FROM segments")}
-        for path in (self.folder / SEGMENTS).glob("*.arrow"):
-            if int(path.stem) not in known:
-                path.unlink()
+            self.segments.drop(segment)
 
     def _check_version(self) -> None:
         """Refuses a state whose tables have other columns than this version's."""
@@ -361,34 +302,6 @@ class StageState:
         return self.store.ripe(f"{self.stage}.{table}", watermark)
 
 
-# A list of numbers as one value of a query.
-LISTED = "(SELECT value FROM json_each(?))"
-
-
 def listed(numbers: pl.Series) -> str:
     """Numbers as the value that LISTED stands for."""
     return json.dumps(numbers.unique().to_list())
-
-
-def sync(path: Path) -> None:
-    """Makes a file or folder survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _places(runs: pl.DataFrame) -> pl.Series:
-    """The rows of a segment that runs consist of, in their order."""
-    rows = pl.int_ranges("start", pl.col("start") + pl.col("count")).alias("row")
-    return runs.select(rows).explode("row").to_series()
-
-
-def _run_of(runs: pl.DataFrame) -> pl.Series:
-    """For each of _places the run that it is of, by its place in the table of runs."""
-    return (
-        runs.with_row_index("place")
-        .select(pl.col("place").repeat_by("count").explode())
-        .to_series()
-    )
