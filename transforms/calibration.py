@@ -10,7 +10,7 @@ This is the partial likelihood of Cox (1972, Regression Models and Life-Tables),
 be assumed of how often people call at which hour. It is maximised by expectation-maximisation: the
 call is shared out among the contacts on its number and the background by their rates, and each rate
 becomes the calls shared out to it over the exposure, the contacts of all numbers at the moments of
-calls. Priors count as so many calls at the configured values, so a small account stays near them.
+calls. Each value has a log-normal prior around the configured one: a small account stays near it.
 """
 
 import math
@@ -21,8 +21,11 @@ import numpy as np
 from schemas.config import Model
 from transforms.calibration_evidence import MIDDLES, Evidence, Floats
 
-# Calls that the prior counts for, of sessions and of the background.
-PRIOR_CALLS = 5.0
+# Sigma of the logarithm of each value around the configured one, before anything is seen.
+PRIOR_SIGMA = 0.7
+# Where the delays begin, and their prior, where the configuration has fewer parts: calls at once,
+# within minutes, and much later are too different for two exponentials.
+START_MEANS, START_WEIGHTS = (40.0, 300.0, 3000.0), (0.4, 0.4, 0.2)
 STEPS = 200
 TOLERANCE = 1e-4
 SHORTEST, LONGEST = 3.0, 20_000.0
@@ -50,12 +53,21 @@ class Parameters:
         return self.calls / self.calls.sum()
 
 
-def starting_point(model: Model) -> Parameters:
+def configured(model: Model) -> Parameters:
     """The parameters that a configuration has now."""
     calls = model.call_probability * np.asarray(model.delay_weights, float)
     means = np.asarray(model.delay_means, float)
     background = max(model.background_calls_per_day, LEAST)
     return Parameters(np.maximum(calls, LEAST), means, background)
+
+
+def starting_point(model: Model) -> Parameters:
+    """Where a fit begins, and its prior: what is configured, with at least three parts."""
+    now = configured(model)
+    if len(now.means) >= len(START_MEANS):
+        return now
+    calls = now.call_probability * np.asarray(START_WEIGHTS)
+    return replace(now, calls=calls, means=np.asarray(START_MEANS))
 
 
 def fit(
@@ -89,16 +101,18 @@ def _step(evidence: Evidence, now: Parameters, prior: Parameters, weights: Float
     alone = float((call_weight * background / total).sum())
     everywhere = call_weight / all_rates(evidence, now)
     ages = everywhere @ evidence.ages
-    extra = PRIOR_CALLS * prior.weights
-    waited = share @ delay + extra * prior.means
-    parts = zip(now.means, now.calls, found + extra, waited, strict=True)
+    waited = share @ delay
     means = np.array(
-        [_best_mean(mean, a, calls, wait, ages) for mean, a, calls, wait in parts], float
+        [
+            _best_mean((now.means[k], prior.means[k]), now.calls[k], (found[k], waited[k]), ages)
+            for k in range(len(now.means))
+        ],
+        float,
     )
     exposed = ages @ (np.exp(-MIDDLES[:, None] / means) / means)
-    calls = (found + extra) / (exposed + extra / prior.calls)
+    calls = _rate(found, exposed, prior.calls)
     open_days = everywhere.sum() * evidence.numbers / DAY_SECONDS
-    beside = (alone + PRIOR_CALLS) / (open_days + PRIOR_CALLS / prior.background)
+    beside = float(_rate(np.array(alone), np.array(open_days), np.array(prior.background)))
     # Which number was called says nothing of how many call; that the calls themselves say.
     scale = _scale(evidence, calls, means, weights, found.sum() / max(call_weight.sum(), LEAST))
     return Parameters(calls * scale, means, beside * scale)
@@ -127,15 +141,34 @@ def all_rates(evidence: Evidence, now: Parameters, within_seconds: float = np.in
     return np.asarray(evidence.ages @ rate + background)
 
 
-def _best_mean(mean: float, per_contact: float, calls: float, waited: float, ages: Floats) -> float:
+def _rate(found: Floats, exposed: Floats, usual: Floats) -> Floats:
+    """The rate that is likeliest for so many calls over so much exposure, the logarithm of the rate
+    being normal around that of `usual` beforehand: Newton's steps in the logarithm."""
+    precision = PRIOR_SIGMA**-2
+    middle = np.log(usual)
+    rate = np.log(np.maximum(found, LEAST) / np.maximum(exposed, LEAST))
+    rate = np.clip(rate, middle - 10, middle + 10)
+    for _ in range(30):
+        expected = np.exp(rate) * exposed
+        slope = found - expected - (rate - middle) * precision
+        rate = rate + np.clip(slope / (expected + precision), -1, 1)
+    return np.exp(rate)
+
+
+def _best_mean(
+    near: tuple[float, float], per_contact: float, seen: tuple[float, float], ages: Floats
+) -> float:
     """The mean delay near the one at hand that shared-out calls and exposure make likeliest.
 
-    Of `calls` with summed delays `waited`: maximum of -calls * log(mean) - waited / mean, less the
-    calls expected of the contacts at their ages.
+    near: the mean at hand, and the usual one. seen: calls, and their summed delays. The maximum of
+    -calls * log(mean) - waited / mean, less the calls expected of the contacts at their ages, and
+    less the prior's distance from the usual mean.
     """
+    (mean, usual), (calls, waited) = near, seen
     tried = np.clip(mean * np.geomspace(0.8, 1.25, 31), SHORTEST, LONGEST)
     expected = per_contact * (ages @ (np.exp(-MIDDLES[:, None] / tried) / tried))
     gain = -calls * np.log(tried) - waited / tried - expected
+    gain -= (np.log(tried / usual) / PRIOR_SIGMA) ** 2 / 2
     return float(tried[np.argmax(gain)])
 
 

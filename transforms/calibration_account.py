@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from schemas.config import Account
-from transforms.calibration import Parameters, fit, log_likelihood, settle, starting_point
+from schemas.config import Account, Model
+from transforms.calibration import (
+    Parameters,
+    configured,
+    fit,
+    log_likelihood,
+    settle,
+    starting_point,
+)
 from transforms.calibration_evidence import DAY, Evidence, Flags, Floats, gather_evidence
 from transforms.calibration_saved import Interval, SavedFit, fit_saved
 from transforms.callers import knows_number
@@ -66,7 +73,7 @@ def fit_account(
     enough = count_usable(evidence, window)
     prior = starting_point(settings)
     refused = _too_little(evidence, enough)
-    held_out = (0.0, 0.0) if refused else check_held_out(evidence, prior, window)
+    held_out = (0.0, 0.0) if refused else check_held_out(evidence, settings)
     if not refused and held_out[1] <= held_out[0]:
         refused = (
             "on held-out days the configured parameters say better which number was called (mean "
@@ -123,16 +130,17 @@ def _too_little(evidence: Evidence, calls: int) -> str | None:
     return None
 
 
-def check_held_out(
-    evidence: Evidence, prior: Parameters, window_seconds: float
-) -> tuple[float, float]:
+def check_held_out(evidence: Evidence, model: Model) -> tuple[float, float]:
     """Mean log-probability of the number called on every fifth day, by the configured parameters
     and by parameters fitted to the other days."""
+    window = model.match_window_minutes * 60
     held = (np.arange(evidence.days) % HELD_OUT == HELD_OUT - 1).astype(float)
     used = 1 - held
-    fitted = fit(evidence, prior, used)
-    fitted = settle(evidence, fitted, window_seconds, used[evidence.call_day])
-    before, after = (log_likelihood(evidence, now, window_seconds, held) for now in (prior, fitted))
+    fitted = fit(evidence, starting_point(model), used)
+    fitted = settle(evidence, fitted, window, used[evidence.call_day])
+    before, after = (
+        log_likelihood(evidence, now, window, held) for now in (configured(model), fitted)
+    )
     return before, after
 
 
