@@ -132,6 +132,7 @@ def touchpoints(sessions: pl.DataFrame, wanted: pl.Series, config: Config) -> pl
     the session itself last among equals, the last 20. A robot's session is never one, not even
     its own.
     """
+    sessions = sessions.select("session", "visitor", "account", "is_bot", *TOUCHPOINT_FIELDS)
     asked = sessions.filter(pl.col("session").is_in(wanted.implode()))
     asked = with_settings(asked, config, lookback=lookback).select(
         "session", "visitor", "lookback", pl.col("session_start").alias("until")
@@ -139,11 +140,14 @@ def touchpoints(sessions: pl.DataFrame, wanted: pl.Series, config: Config) -> pl
     visitors = asked["visitor"].unique().implode()
     touches = sessions.filter(~pl.col("is_bot") & pl.col("visitor").is_in(visitors))
     touches = touches.sort("visitor", "session_start", "session_id").with_row_index("place")
-    last_place = touches.group_by("visitor", pl.col("session_start").alias("until")).agg(
-        pl.col("place").max().cast(pl.Int64).alias("last_place")
+    places = (
+        touches.with_columns(pl.col("place").min().over("visitor").alias("first_place"))
+        .group_by("visitor", pl.col("session_start").alias("until"))
+        .agg(pl.col("first_place").first(), pl.col("place").max().alias("last_place"))
+        .with_columns(pl.col("first_place", "last_place").cast(pl.Int64))
     )
     windows = asked.sort("until").join_asof(
-        last_place.sort("until"),
+        places.sort("until"),
         on="until",
         by="visitor",
         strategy="backward",
@@ -151,26 +155,17 @@ def touchpoints(sessions: pl.DataFrame, wanted: pl.Series, config: Config) -> pl
         check_sortedness=False,
     )
     # As many places as may be shown, and one more: the session itself may be among them.
-    place = pl.int_ranges(pl.col("last_place") - MAX_TOUCHPOINTS, pl.col("last_place") + 1)
+    first = pl.max_horizontal("first_place", pl.col("last_place") - MAX_TOUCHPOINTS)
     reach = (
         windows.drop_nulls("last_place")
-        .with_columns(place.alias("place"))
+        .with_columns(pl.int_ranges(first, pl.col("last_place") + 1).alias("place"))
         .explode("place")
-        .filter(pl.col("place") >= 0)
         .with_columns(pl.col("place").cast(pl.UInt32))
         .join(
-            touches.select(
-                "place",
-                pl.col("visitor").alias("owner"),
-                pl.col("session").alias("touch"),
-                *TOUCHPOINT_FIELDS,
-            ),
+            touches.select("place", pl.col("session").alias("touch"), *TOUCHPOINT_FIELDS),
             on="place",
         )
-        .filter(
-            (pl.col("owner") == pl.col("visitor"))
-            & (pl.col("session_start") >= pl.col("until") - pl.col("lookback"))
-        )
+        .filter(pl.col("session_start") >= pl.col("until") - pl.col("lookback"))
     )
     others = (
         reach.filter(pl.col("touch") != pl.col("session"))
