@@ -19,7 +19,7 @@ from faults.channel import Channel, tell
 
 from pipelines import journal
 from pipelines.output import OutputError, clear_output_errors
-from pipelines.streaming import driver, loop, outbox, store
+from pipelines.streaming import driver, loop, outbox, segments, store
 from pipelines.streaming.driver import LocalStream
 from pipelines.streaming.monitor import Monitor
 from pipelines.streaming.outbox import SinkBusy
@@ -39,8 +39,9 @@ POINTS = {
     "merge": lambda stream, channel, sink: (stream.store, "merge"),
     "merge of a table": lambda stream, channel, sink: (stream.store, "_merge"),
     "commit": lambda stream, channel, sink: (stream.store, "commit"),
-    "file of state": lambda stream, channel, sink: (stream.store, "_write_segment"),
-    "files on disk": lambda stream, channel, sink: (store, "sync"),
+    "file of state": lambda stream, channel, sink: (stream.store.segments, "_write"),
+    "files on disk": lambda stream, channel, sink: (segments, "sync"),
+    "settle": lambda stream, channel, sink: (stream.store.segments, "settle"),
     "outbox": lambda stream, channel, sink: (stream.outbox, "put"),
     "outbox on disk": lambda stream, channel, sink: (outbox, "sync"),
     "acknowledge": lambda stream, channel, sink: (channel, "acknowledge"),
