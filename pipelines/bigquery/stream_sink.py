@@ -10,12 +10,13 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
     BigQueryWriteGrpcTransport,
 )
 
-from pipelines.bigquery.append import BigQueryAppender
+from pipelines.bigquery.append import AppendBusy, BigQueryAppender
 from pipelines.bigquery.errors import clear_service_errors
 from pipelines.bigquery.names import Place, control_place, parse_target
 from pipelines.bigquery.service import Service, connect
 from pipelines.bigquery.wanted import DETAIL_TABLES
 from pipelines.bigquery.warehouse import BigQueryWarehouse
+from pipelines.streaming.outbox import SinkBusy
 from schemas.config import Config
 
 # The emulator's second address, host:port; the service has one.
@@ -36,12 +37,15 @@ class BigQuerySink:
         """Appends rows by table; the same rows again stand twice, and show once in the views.
 
         An account that comes for the first time is checked, and what it lacks is made. Raises
-        AppendBusy, OutputError and ConfigError.
+        SinkBusy where it has to be tried again later, OutputError and ConfigError where it cannot.
         """
         self._know(rows)
-        for table, part in rows.items():
-            if not part.is_empty():
-                self.appender.append(table, part)
+        try:
+            for table, part in rows.items():
+                if not part.is_empty():
+                    self.appender.append(table, part)
+        except AppendBusy as busy:
+            raise SinkBusy(str(busy)) from busy
 
     def _know(self, rows: dict[str, pl.DataFrame]) -> None:
         accounts = {account for part in rows.values() for account in part["account"].unique()}
