@@ -31,13 +31,20 @@ def find_displays(visits: Visits) -> pl.DataFrame:
 def find_engaged(visits: pl.DataFrame, displays: pl.DataFrame) -> pl.DataFrame:
     """Engagements while a number was on the page: session, tracking_number, time (us).
 
-    The page is the session's latest pageview at or before the engagement; of several at one time
-    each counts.
+    visits: as transforms.visits.number_sessions gives them, session by session. The page is the
+    session's latest pageview at or before the engagement; of several at one time each counts.
     """
-    page_time = pl.when(pl.col("rank") == PAGEVIEW).then("time").forward_fill().over("session")
-    engaged = visits.select("session", "time", "rank", page_time.alias("page_time"))
+    is_page = pl.col("rank") == PAGEVIEW
+    # Sessions stand one after the other, so that what is filled in from another one shows.
+    page = visits.select(
+        "session",
+        "time",
+        "rank",
+        pl.when(is_page).then("time").forward_fill().alias("page_time"),
+        pl.when(is_page).then("session").forward_fill().alias("page_session"),
+    )
     return (
-        engaged.filter((pl.col("rank") == ENGAGEMENT) & pl.col("page_time").is_not_null())
+        page.filter((pl.col("rank") == ENGAGEMENT) & (pl.col("page_session") == pl.col("session")))
         .join(displays.rename({"time": "page_time"}), on=["session", "page_time"])
         .select("session", "tracking_number", "time")
     )
