@@ -12,7 +12,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.coders import BytesCoder
 from apache_beam.metrics.metric import Metrics
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     BagStateSpec,
@@ -31,7 +31,7 @@ from transforms.streaming.packing import pack
 from transforms.streaming.shard import KeyedStage, Shard
 from transforms.streaming.sharding import split_messages
 
-__all__ = ["KeyedStep", "ShardedStage", "SplitShards", "TableCoder"]
+__all__ = ["KeyedStep", "ShardedStage", "SplitShards", "TableCoder", "keyed_step"]
 
 Keys = Sequence[str | pl.Expr] | None
 
@@ -69,7 +69,7 @@ class KeyedStep(beam.DoFn):
     """
 
     keyed: KeyedStage
-    label: str
+    name: str
 
     LOG = beam.DoFn.StateParam(BagStateSpec("log", BytesCoder()))
     BLOCKS = beam.DoFn.StateParam(BagStateSpec("blocks", BytesCoder()))
@@ -128,7 +128,7 @@ class KeyedStep(beam.DoFn):
     ) -> Iterable[Any]:
         shard = Shard(self.keyed, meta.read(), log.read)
         stamp = shard.meta.tick or timestamp.micros
-        said = self._say(shard, _emptied(blocks), wake)
+        said = [*self._say(shard, _emptied(blocks), wake), shard.write(timestamp.micros)]
         following = shard.reach(timestamp.micros)
         if following is not None:
             tick.set(Timestamp(micros=following))
@@ -186,8 +186,8 @@ class KeyedStep(beam.DoFn):
     def _note(self, shard: Shard) -> None:
         size = shard.meta.base_bytes + shard.meta.tail_bytes
         lag = (self.keyed.clock() - shard.meta.watermark) // MICROSECONDS
-        Metrics.distribution(self.label, "state_bytes").update(size)
-        Metrics.distribution(self.label, "watermark_lag_seconds").update(lag)
+        Metrics.distribution(self.name, "state_bytes").update(size)
+        Metrics.distribution(self.name, "watermark_lag_seconds").update(lag)
 
 
 def _emptied(bag: Any) -> list[bytes]:
@@ -202,11 +202,12 @@ def _emptied(bag: Any) -> list[bytes]:
 class ShardedStage(beam.PTransform[Any, Any]):
     """Brings tables of inputs, given by name, to the shards of a stage; gives outputs by name.
 
-    keys: of each input the columns that its shard goes by, None for messages.
+    name: under which its metrics are kept. keys: of each input the columns that its shard goes
+    by, None for messages.
     """
 
     keyed: KeyedStage
-    label_of_state: str
+    name: str
     keys: Mapping[str, Keys]
     outputs: Sequence[str]
     shards: int
@@ -216,7 +217,7 @@ class ShardedStage(beam.PTransform[Any, Any]):
         if self.shards < 1:
             raise ValueError(f"shards must be at least 1, not {self.shards}")
 
-    def expand(self, tables: Mapping[str, PCollection[pl.DataFrame]]) -> Any:
+    def expand(self, tables: Any) -> Any:
         split = tuple(
             table
             | f"Shard {name}"
@@ -225,11 +226,17 @@ class ShardedStage(beam.PTransform[Any, Any]):
             )
             for name, table in tables.items()
         )
-        return (
-            split
-            | beam.Flatten()
-            | "Step"
-            >> beam.ParDo(KeyedStep(self.keyed, self.label_of_state))
-            .with_output_types(pl.DataFrame, **dict.fromkeys(self.outputs, pl.DataFrame))
-            .with_outputs(*self.outputs)
-        )
+        packed = split | beam.Flatten()
+        return packed | "Step" >> keyed_step(self.keyed, self.name, self.outputs)
+
+
+def keyed_step(keyed: KeyedStage, name: str, outputs: Sequence[str]) -> Any:
+    """A stage over packed blocks by shard (shard, bytes); its tables by the names of outputs.
+
+    name: under which its metrics are kept.
+    """
+    return (
+        beam.ParDo(KeyedStep(keyed, name))
+        .with_output_types(pl.DataFrame, **dict.fromkeys(outputs, pl.DataFrame))
+        .with_outputs(*outputs)
+    )

@@ -162,7 +162,10 @@ class Shard:
         return self.meta.tick
 
     def write(self, time: int) -> Tables:
-        """The rows that the watermark, having passed a time, has woken."""
+        """The rows that the watermark, having passed a time, has woken; not after reach(time),
+        which lets go of what should have been written."""
+        if not self.keyed.writes:
+            return {}
         self.meta.emitted = max(self.keyed.clock(), self.meta.emitted + 1)
         reached = time - self.keyed.pace.out_of_order
         outcome = self.keyed.stage.write(self.state, reached, self.meta.emitted)

@@ -1,0 +1,198 @@
+"""The stream's Beam graph on the bundle-based runner, told by TestStream (SPEC sections 3, 12).
+
+One run tells many stories, each in an account of its own, and each test looks at one of them.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from beam_streams import DAY, HOUR, MINUTE, SECOND, Appended, Story, plan_of
+
+CONFIG = {"allowed_lateness_hours": 6, "session_max_gap_hours": 3, "lookback_days": 2}
+TICK = 3 * HOUR
+# 21:00, on the grid of ticks.
+T = 1_790_000_000 * SECOND // DAY * DAY + 21 * HOUR
+NUMBER, OTHER_NUMBER = "+4570101010", "+4570202020"
+CALLER, OTHER_CALLER = "+4520202020", "+4530303030"
+
+
+def page(
+    account: str, visitor: str, time: int, number: str = NUMBER, **more: Any
+) -> dict[str, Any]:
+    return {
+        "type": "pageview",
+        "account": account,
+        "visitor_id": visitor,
+        "time": time,
+        "url": "https://shop.dk/",
+        "tracking_numbers": [number],
+    }
+
+
+def call(account: str, start: int, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "call",
+        "account": account,
+        "call_id": f"call of {account}",
+        "start": start,
+        "end": start + MINUTE,
+        "b_number": NUMBER,
+        "a_number": CALLER,
+        **more,
+    }
+
+
+def session_of(visitor: str, start: int) -> str:
+    return f"{visitor}-{start // 1000}"
+
+
+@pytest.fixture(scope="module")
+def told() -> Appended:
+    """All stories in one run of three parts: in time, late, too late."""
+    midnight = T + 3 * HOUR
+    form = {"type": "engagement", "kind": "action", "fields": {"phone": CALLER}}
+    twice = call("settled", T + 6 * HOUR, sequence=1)
+    story = Story()
+    story.send(
+        page("early", "v", T),
+        call("early", T + MINUTE),
+        call("late", T + MINUTE),
+        page("repeated", "v", T),
+        call("repeated", T + MINUTE),
+        page("reused", "v1", T),
+        call("reused", T + MINUTE, call_id="first"),
+        page("corrected", "v1", T, NUMBER),
+        page("corrected", "v2", T, OTHER_NUMBER),
+        call("corrected", T + MINUTE),
+        page("handed over", "v", T),
+        call("handed over", T + MINUTE),
+        call("moved", T + MINUTE),
+        {**form, "account": "form", "visitor_id": "v", "time": T - HOUR, "fields": {}},
+        call("form", T + MINUTE),
+        page("merged", "v", T),
+        page("merged", "v", T + 40 * MINUTE),
+        page("settled", "v", T),
+        call("settled", T + MINUTE),
+        b'{"type":"call"',
+        at=T + 2 * MINUTE,
+    )
+    # A second before the first calls may be written.
+    story.reach(T + 2 * MINUTE - SECOND)
+    story.send(page("early", "w", T + MINUTE - SECOND), at=T + 2 * MINUTE)
+    story.reach(T + HOUR)
+    story.send(
+        page("late", "v", T),
+        page("reused", "v2", T + HOUR),
+        call("reused", T + HOUR + MINUTE, call_id="second", a_number=OTHER_CALLER),
+        call("corrected", T + MINUTE, b_number=OTHER_NUMBER, sequence=1),
+        call("handed over", T + MINUTE, a_number=OTHER_CALLER, sequence=1),
+        call("moved", midnight + MINUTE, sequence=1),
+        {**form, "account": "form", "visitor_id": "v", "time": T},
+        page("merged", "v", T + 20 * MINUTE),
+        at=T + HOUR + MINUTE,
+    )
+    # As they came before, message ids and all.
+    story.deliver([("m4", json.dumps(page("repeated", "v", T)).encode())], T + HOUR + MINUTE)
+    story.deliver([("m20", b'{"type":"call"')], T + HOUR + MINUTE)
+    story.send(call("repeated", T + MINUTE), at=T + HOUR + MINUTE)
+    story.reach(T + 4 * HOUR)
+    story.reach(T + 12 * HOUR + MINUTE)
+    late = T + 12 * HOUR + 2 * MINUTE
+    story.send(page("early", "late", T + 5 * HOUR), at=late)
+    story.deliver([("again", json.dumps(twice).encode())], late)
+    story.deliver([("again", json.dumps(twice).encode())], late)
+    story.reach(T + 16 * HOUR)
+    return story.run(
+        plan_of("stories", CONFIG, T + 17 * HOUR, shards=2, tick_seconds=TICK // SECOND)
+    )
+
+
+def revisions(told: Appended, account: str) -> list[tuple[Any, ...]]:
+    rows = told.rows("conversions").filter(account=account)
+    return rows.select("revision", "status", "session_id").rows()
+
+
+def test_a_call_waits_for_the_watermark(told: Appended):
+    """What comes before the watermark has passed a call's start is in its first and only row."""
+    assert revisions(told, "early") == [(1, "attributed", session_of("w", T + MINUTE - SECOND))]
+
+
+def test_a_late_pageview_writes_a_revision(told: Appended):
+    """A call is written without a session, then with the one that came late."""
+    assert revisions(told, "late") == [
+        (1, "unattributed", None),
+        (2, "attributed", session_of("v", T)),
+    ]
+
+
+def test_what_comes_again_writes_nothing(told: Appended):
+    """Messages and events that come twice leave one row of the call and one of the session."""
+    assert revisions(told, "repeated") == [(1, "attributed", session_of("v", T))]
+    assert told.rows("sessions").filter(account="repeated").height == 1
+
+
+def test_a_reused_number_goes_to_who_has_it(told: Appended):
+    """Two calls to one number go to the visitors who saw it last before each."""
+    latest = told.latest("conversions").filter(account="reused").sort("call_id")
+    assert latest.select("call_id", "session_id").rows() == [
+        ("first", session_of("v1", T)),
+        ("second", session_of("v2", T + HOUR)),
+    ]
+
+
+def test_a_corrected_call_is_decided_anew(told: Appended):
+    """A later version of a call, to another number, goes to another visitor."""
+    assert revisions(told, "corrected") == [
+        (1, "attributed", session_of("v1", T)),
+        (2, "attributed", session_of("v2", T)),
+    ]
+
+
+def test_a_call_with_another_caller_has_the_newer_row(told: Appended):
+    """The shard of the caller that a call had has no say any more."""
+    rows = told.rows("conversions").filter(account="handed over")
+    assert rows["revision"].to_list() == [1, 2]
+    assert rows["caller_masked"].n_unique() == 2
+
+
+def test_a_call_that_moves_to_another_day_leaves_the_old_one(told: Appended):
+    """The old day gets a superseded row, the new day the call."""
+    rows = told.rows("conversions").filter(account="moved")
+    days = rows["call_date"].to_list()
+    assert rows.select("revision", "is_superseded").rows() == [(1, False), (2, True), (2, False)]
+    assert days[0] == days[1] < days[2]
+    assert told.latest("conversions").filter(account="moved").height == 1
+
+
+def test_a_late_form_attributes_the_call(told: Appended):
+    """A number entered before the call, heard of after its row, decides it."""
+    rows = told.rows("conversions").filter(account="form")
+    assert rows.select("revision", "reason").rows() == [
+        (1, "no_display_in_window"),
+        (2, "form_phone"),
+    ]
+
+
+def test_sessions_that_late_events_merge_leave_a_deleted_row(told: Appended):
+    """Two sessions become one: of the second a row says that it is gone."""
+    rows = told.rows("sessions").filter(account="merged")
+    assert rows["is_deleted"].sum() == 1
+    assert told.latest("sessions").filter(account="merged")["pageviews"].to_list() == [3]
+
+
+def test_what_comes_too_late_is_a_dead_letter(told: Appended):
+    """A pageview and the correction of a settled call, each once, and no row changes for them."""
+    letters = told.rows("dead_letters").filter(code="too_late").sort("event_type")
+    assert letters.select("account", "event_type").rows() == [
+        ("settled", "call"),
+        ("early", "pageview"),
+    ]
+    assert revisions(told, "settled") == [(1, "attributed", session_of("v", T))]
+    assert told.rows("sessions").filter(visitor_id="late").is_empty()
+
+
+def test_a_poison_message_is_a_dead_letter_once(told: Appended):
+    """A message that comes again gives the dead letter that it gave before, so not again."""
+    letters = told.rows("dead_letters").filter(code="not_json")
+    assert letters["message_id"].to_list() == ["m20"]
