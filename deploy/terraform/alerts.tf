@@ -1,0 +1,108 @@
+# Who is told what. Lag and failed jobs are metrics of Dataflow and Pub/Sub. Shares and staleness are
+# questions to the rows themselves, which holds for stream and backfill alike: scheduled queries that
+# fail with words where a limit is passed, and an alert on the log entry of a failed one.
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each     = var.alert_emails
+  display_name = "attribeam: ${each.key}"
+  type         = "email"
+  labels       = { email_address = each.key }
+  depends_on   = [google_project_service.needed]
+}
+
+locals {
+  channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+  measured = {
+    watermark_lag = {
+      name   = "attribeam: the stream's watermark is behind"
+      filter = "resource.type = \"dataflow_job\" AND resource.labels.job_name = \"attribeam-stream\" AND metric.type = \"dataflow.googleapis.com/job/data_watermark_age\""
+      limit  = var.watermark_lag_minutes * 60
+    }
+    oldest_message = {
+      name   = "attribeam: messages wait to be read"
+      filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.events.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+      limit  = var.watermark_lag_minutes * 60
+    }
+    undelivered = {
+      name   = "attribeam: messages that the stream fails on"
+      filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead_letters.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+      limit  = 0
+    }
+    failed_job = {
+      name   = "attribeam: a job has failed"
+      filter = "resource.type = \"dataflow_job\" AND resource.labels.job_name = starts_with(\"attribeam-\") AND metric.type = \"dataflow.googleapis.com/job/is_failed\""
+      limit  = 0
+    }
+  }
+  checks = {
+    for pair in setproduct(["dead_letter_share", "unattributed_share", "staleness"], var.checked_datasets) :
+    "${pair[0]}-${pair[1]}" => { check = pair[0], dataset = pair[1] }
+  }
+}
+
+resource "google_monitoring_alert_policy" "measured" {
+  for_each     = local.measured
+  display_name = each.value.name
+  combiner     = "OR"
+  user_labels  = local.labels
+  conditions {
+    display_name = each.value.name
+    condition_threshold {
+      filter          = each.value.filter
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.limit
+      duration        = "300s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+  documentation {
+    content = "docs/deploy.md of attribeam, chapter Alerts: ${each.key}"
+  }
+  notification_channels = local.channels
+}
+
+resource "google_bigquery_data_transfer_config" "check" {
+  for_each             = local.checks
+  display_name         = "attribeam ${each.value.check} ${each.value.dataset}"
+  location             = var.location
+  data_source_id       = "scheduled_query"
+  schedule             = "every day 07:00"
+  service_account_name = google_service_account.checks.email
+  params = {
+    query = templatefile("${path.module}/checks/${each.value.check}.sql", {
+      dataset            = "${var.project}.${each.value.dataset}"
+      dead_letter_share  = var.dead_letter_share
+      unattributed_share = var.unattributed_share
+      staleness_hours    = var.staleness_hours
+    })
+  }
+  depends_on = [
+    google_bigquery_dataset_iam_member.checks,
+    google_project_iam_member.checks,
+    google_service_account_iam_member.transfer_agent,
+  ]
+}
+
+resource "google_monitoring_alert_policy" "checks" {
+  display_name = "attribeam: a daily check of the rows has failed"
+  combiner     = "OR"
+  user_labels  = local.labels
+  conditions {
+    display_name = "A check failed; its message says which limit was passed"
+    condition_matched_log {
+      filter = "resource.type = \"bigquery_dts_config\" AND severity >= ERROR"
+    }
+  }
+  alert_strategy {
+    notification_rate_limit {
+      period = "3600s"
+    }
+  }
+  documentation {
+    content = "docs/deploy.md of attribeam, chapter Alerts: dead_letter_share, unattributed_share, staleness"
+  }
+  notification_channels = local.channels
+}
