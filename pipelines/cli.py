@@ -48,7 +48,7 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         check_beam_options(beam_options)
-        asked = _asked(options, beam_options)
+        asked = asked_of(options, beam_options)
         with show_progress():
             report = pipeline.run_backfill(asked)
     except (ConfigError, KeyMissing, pipeline.UsageError) as error:
@@ -68,7 +68,8 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfill":
+def asked_of(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfill":
+    """What the options of `attribeam backfill` ask for. Raises UsageError."""
     from pipelines import backfill as pipeline
     from pipelines.bigquery.names import is_bigquery
 
