@@ -36,6 +36,8 @@ class Loop:
             monitor,
         )
         self._busy = ""
+        # Ids of messages that could not be taken; they come again and must not hold up the others.
+        self._failing: set[str] = set()
 
     def run(self, stop: threading.Event, drain: bool) -> None:
         """Works until `stop` is set, or with `drain` until the subscription is empty.
@@ -61,8 +63,12 @@ class Loop:
         """Takes a batch, acknowledges it, ships its rows. is_behind: more messages may wait."""
         now = clock()
         out_of_order = round(self.stream.config.default.out_of_order_seconds * MICROSECONDS)
-        is_old = bool(messages) and min(m.publish_time_us for m in messages) < now - out_of_order
-        done = self._take(messages, now, is_behind or is_old)
+        failing = [message for message in messages if message.id in self._failing]
+        usual = [message for message in messages if message.id not in self._failing]
+        is_old = bool(usual) and min(m.publish_time_us for m in usual) < now - out_of_order
+        done = self._take(usual, now, is_behind or is_old)
+        for message in failing:
+            done += self._take([message], now, True)
         if done:
             self.subscription.acknowledge(done)
         if len(done) < len(messages):
@@ -89,12 +95,14 @@ class Loop:
                     messages[0].id,
                     type(error).__name__,
                 )
+                self._failing.add(messages[0].id)
                 return []
             half = len(messages) // 2
             return [
                 *self._take(messages[:half], now, True),
                 *self._take(messages[half:], now, backlog),
             ]
+        self._failing.difference_update(message.id for message in messages)
         return list(messages)
 
     def _ship(self) -> None:
