@@ -21,7 +21,7 @@ from transforms.privacy import load_key
 
 LOG = logging.getLogger(__name__)
 # So long a signal lets the batch at work go on; ten seconds is what supervisors wait.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 
 
 class BatchGivenUp(BaseException):
