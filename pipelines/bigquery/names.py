@@ -79,10 +79,16 @@ def control_place(location: str, config: Config) -> Place:
     )
 
 
+def home_location(config: Config, target: Target) -> str:
+    """Where rows of no known account lie: as those of an account that says nothing of its own."""
+    return config.default.location or target.location
+
+
 def control_places(places: Iterable[Place], config: Config, target: Target) -> list[Place]:
-    """The control datasets of the places' locations, and of the target's."""
+    """The control datasets of the places' locations, and of rows of no known account."""
     locations = {place.location.lower(): place.location for place in places}
-    locations.setdefault(target.location.lower(), target.location)
+    home = home_location(config, target)
+    locations.setdefault(home.lower(), home)
     return [control_place(location, config) for location in locations.values()]
 
 

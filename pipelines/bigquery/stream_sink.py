@@ -12,7 +12,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 
 from pipelines.bigquery.append import AppendBusy, BigQueryAppender
 from pipelines.bigquery.errors import clear_service_errors
-from pipelines.bigquery.names import Place, control_place, parse_target
+from pipelines.bigquery.names import Place, control_place, home_location, parse_target
 from pipelines.bigquery.service import Service, connect
 from pipelines.bigquery.wanted import DETAIL_TABLES
 from pipelines.bigquery.warehouse import BigQueryWarehouse
@@ -51,8 +51,8 @@ class BigQuerySink:
         accounts = {account for part in rows.values() for account in part["account"].unique()}
         new = accounts - {*self.places}
         if None in new:
-            target = self.warehouse.target
-            self.places[None] = control_place(target.location, self.warehouse.config)
+            home = home_location(self.warehouse.config, self.warehouse.target)
+            self.places[None] = control_place(home, self.warehouse.config)
         if new:
             known = {account for account in {*self.places} | accounts if account is not None}
             places, _ = self.warehouse.prepare(known, detail=bool({*rows} & {*DETAIL_TABLES}))

@@ -20,7 +20,14 @@ from pipelines.bigquery.checks import check_limits, check_places, largest_payloa
 from pipelines.bigquery.commits import Commit
 from pipelines.bigquery.errors import clear_service_errors
 from pipelines.bigquery.limits import LIMITS
-from pipelines.bigquery.names import Place, Target, control_place, control_places, find_places
+from pipelines.bigquery.names import (
+    Place,
+    Target,
+    control_place,
+    control_places,
+    find_places,
+    home_location,
+)
 from pipelines.bigquery.plan import Change
 from pipelines.bigquery.replacements import (
     LocationRun,
@@ -181,7 +188,8 @@ class BigQueryRun:
         places, state = warehouse.prepare(known, detail=detail)
         everyone: dict[str | None, Place] = dict(places.items())
         if None in accounts:
-            everyone[None] = control_place(target.location, warehouse.config)
+            home = home_location(warehouse.config, target)
+            everyone[None] = control_place(home, warehouse.config)
         controls = control_places(places.values(), warehouse.config, target)
         return split_by_location(target.project, self.name, everyone, controls), state
 

@@ -17,6 +17,8 @@ from tables import B2, KEY, T
 
 from pipelines.bigquery.service import Service
 from pipelines.cli import main
+from pipelines.outputs import open_output
+from schemas.config import parse_config
 from schemas.tables import TABLES
 from transforms.settings import DAY, MINUTE
 
@@ -171,6 +173,13 @@ def test_without_credentials_there_is_one_message(tmp_path: Path) -> None:
     assert len(errors) == 1
     assert "no Google credentials found" in errors[0]
     assert "Traceback" not in done.stderr
+
+
+def test_the_region_of_a_run_is_beam_s(service: Service) -> None:
+    """Without --region it is not known."""
+    output = "bigquery://test/EU"
+    assert open_output(output, parse_config({}), ["--region=europe-west3"]).region == "europe-west3"
+    assert open_output(output, parse_config({})).region is None
 
 
 # --- tables ------------------------------------------------------------------------------------

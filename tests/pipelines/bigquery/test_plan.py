@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.bigquery.names import Place, Target, control_place, find_places, parse_target
+from pipelines.bigquery.names import (
+    Place,
+    Target,
+    control_place,
+    control_places,
+    find_places,
+    parse_target,
+)
 from pipelines.bigquery.plan import Plan, check_locations, check_region, make_plan
 from pipelines.bigquery.wanted import State, wanted_state, without_absent_detail
 from schemas.config import Config, ConfigError, parse_config
@@ -85,6 +92,14 @@ def test_a_key_must_lie_where_the_dataset_does() -> None:
     assert control_place("US", config).kms_key is None
     with pytest.raises(ConfigError, match="account us: kms_key"):
         places("us", config=config)
+
+
+def test_rows_of_no_account_lie_where_accounts_do_that_say_nothing() -> None:
+    """The top level's location is before that of --output, as for accounts."""
+    config = parse_config({"location": "europe-west3", "accounts": {"us": {"location": "US"}}})
+    found = control_places(places("us", config=config), config, TARGET)
+    assert [place.dataset for place in found] == ["attribeam_us", "attribeam_europe_west3"]
+    assert control_places([], parse_config({}), TARGET)[0].location == "EU"
 
 
 @pytest.mark.parametrize(

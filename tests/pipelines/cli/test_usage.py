@@ -61,7 +61,7 @@ def test_a_missing_configuration_is_a_configuration_error(place: Place, attribea
         ({"from": "2026-05-01", "to": "2026-05-02"}, "no calls from 2026-05-01 to 2026-05-02"),
         ({"from": "2026-03-04"}, "2 calls lie outside"),
         ({"from": "2026-03-03", "to": "2026-03-03"}, "must be before"),
-        ({"output": "bigquery://project/EU"}, "only a local folder can be written"),
+        ({"output": "gs://bucket/warehouse"}, "write a local folder or bigquery://PROJECT"),
         ({"max_dead_leters": "3"}, "did you mean --max-dead-letters?"),
         ({"direct_num_worker": "2"}, "did you mean --direct_num_workers?"),
         ({"from": "1 May"}, "'1 May' is no day; write 2026-06-30"),
