@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo stream-demo emulators test faults lint check bench bench-large docs lock clean
+.PHONY: help setup demo stream-demo emulators test faults lint check bench bench-large accuracy docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench: setup  ## 2 M pageviews against a bare DuckDB script and per-element Beam
 
 bench-large: setup  ## 10 M pageviews
 	$(BIN)/python benchmarks/run.py --large
+
+accuracy: setup  ## How right it is: simulated sites, measured into docs/accuracy.md
+	$(BIN)/python scripts/make_accuracy.py
 
 docs: setup  ## Generated documents: column and configuration reference, BigQuery schemas
 	$(BIN)/python scripts/make_docs.py

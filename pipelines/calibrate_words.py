@@ -36,10 +36,10 @@ def _entries(fit: Fit) -> Iterator[tuple[str, Any, str]]:
     for key, parts in (("delay_means", fit.delay_means), ("delay_weights", fit.delay_weights)):
         yield key, [_rounded(part) for part in parts], ", ".join(map(_bounds, parts))
     yield "background_calls_per_day", _rounded(fit.background), _bounds(fit.background)
-    rate, factor, repeated, elsewhere, days = fit.saved
+    rate, factor, repeated, days, otherwise = fit.saved
     why = f"{_bounds(rate)}; {repeated} repeat calls in {days:.0f} days of callers"
     yield "saved_number_calls_per_day", _rounded(rate), why
-    why = f"{_bounds(factor)}; {elsewhere} calls by callers of another number"
+    why = f"{_bounds(factor)}; {otherwise:.0f} of the repeat calls not for having kept it"
     yield "known_caller_factor", _rounded(factor), why
 
 

@@ -8,10 +8,12 @@ import polars as pl
 
 from schemas.config import Account, Model
 from transforms.calibration import (
+    DAY_SECONDS,
     Parameters,
     configured,
     fit,
     log_likelihood,
+    own_rates,
     settle,
     starting_point,
 )
@@ -87,7 +89,6 @@ def fit_account(
     masks = {pool: mask for pool, mask in masks.items() if usable[pool] >= LEAST_CALLS}
     values = _with_bounds(evidence, prior, window, list(masks.values()))
     parts, first_pool = len(prior.means), 2 + 2 * len(prior.means)
-    until = int(max(contacts["time"].to_numpy().max(), calls["start"].to_numpy().max()))
     return Fit(
         name,
         calls=enough,
@@ -96,13 +97,38 @@ def fit_account(
         background=values[1],
         delay_means=tuple(values[2 : 2 + parts]),
         delay_weights=tuple(values[2 + parts : first_pool]),
-        saved=fit_saved(calls, until, settings, settings.lookback_days, evidence.numbers),
+        saved=_fit_known(calls, contacts, settings, _fitted(values, parts), evidence),
         held_out=held_out,
         pools={
             pool: (value, usable[pool])
             for pool, value in zip(masks, values[first_pool:], strict=True)
         },
     )
+
+
+def _fitted(values: list[Interval], parts: int) -> Parameters:
+    """The parameters among the values of _with_bounds."""
+    probability, background, *rest = (interval.value for interval in values)
+    means, weights = np.asarray(rest[:parts]), np.asarray(rest[parts : 2 * parts])
+    return Parameters(probability * weights, means, background)
+
+
+def _fit_known(
+    calls: pl.DataFrame,
+    contacts: pl.DataFrame,
+    settings: Account,
+    now: Parameters,
+    evidence: Evidence,
+) -> SavedFit:
+    """What callers do who called before, beside what contacts make of their calls."""
+    window = settings.match_window_minutes
+    every = gather_evidence(contacts, calls, window, calls.height)
+    others = np.zeros(calls.height)
+    others[every.call_row] = own_rates(every, now, -1, window * 60) * DAY_SECONDS
+    until = int(max(contacts["time"].to_numpy().max(), calls["start"].to_numpy().max()))
+    per_day = calls.height / (evidence.numbers * evidence.days)
+    told = calls.with_columns(pl.Series("others", others))
+    return fit_saved(told, until, settings, settings.lookback_days, per_day)
 
 
 def find_strangers(calls: pl.DataFrame, lookback_days: float) -> pl.DataFrame:

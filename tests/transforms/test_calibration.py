@@ -210,27 +210,39 @@ def test_likelihood_is_that_of_the_number_called():
 
 
 def test_repeat_calls_are_counted_by_the_days_waited_for():
-    """Two callers over ten days: one calls again after two days, soon repeats do not count; the
-    factor compares calls to other numbers with calls by anybody."""
-    calls = calls_of(("n", 0), ("n", 600), ("n", 2 * 86_400), ("n", 0), ("m", 3 * 86_400))
-    calls = calls.with_columns(caller_key=pl.Series(["k", "k", "k", "l", "l"]))
+    """Three callers over ten days: one calls again after two days, another after four; soon repeats
+    and other numbers do not count; a call that contacts explain is the factor's."""
+    calls = calls_of(
+        ("n", 0),
+        ("n", 600),
+        ("n", 2 * 86_400),
+        ("n", 0),
+        ("m", 3 * 86_400),
+        ("n", 0),
+        ("n", 4 * 86_400),
+    )
+    calls = calls.with_columns(
+        caller_key=pl.Series(["k", "k", "k", "l", "l", "o", "o"]),
+        others=pl.Series([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e9]),
+    )
     model = Model(saved_number_calls_per_day=0.05, known_caller_factor=0.01)
-    found = fit_saved(calls, T + 10 * DAY, model, 30, 2)
+    found = fit_saved(calls, T + 10 * DAY, model, 30, 0.25)
     window = 30 / 1440
-    days = (2 - 600 / 86_400 - window) + (8 - window) + (10 - window) + (7 - window)
-    assert (found.repeated, found.elsewhere) == (1, 1)
+    days = (2 - 600 / 86_400) + 8 + 10 + 7 + 4 + 6 - 6 * window
+    assert (found.repeated, found.otherwise) == (2, pytest.approx(1))
     assert found.caller_days == pytest.approx(days)
     assert found.rate.value == pytest.approx(6 / (days + 100))
-    usual = 5 / (2 * 10)
-    assert found.factor.value == pytest.approx(6 / (days * usual + 500))
+    assert found.factor.value == pytest.approx(6 / (days * 0.25 + 500))
     assert found.rate.low < found.rate.value < found.rate.high
 
 
 def test_a_caller_who_never_calls_again_leaves_the_prior():
     """Unknown callers are not waited for; no calls give the configured values."""
-    calls = calls_of(("n", 0), ("n", 60)).with_columns(caller_key=pl.lit(None, pl.String))
+    calls = calls_of(("n", 0), ("n", 60)).with_columns(
+        caller_key=pl.lit(None, pl.String), others=pl.lit(0.0)
+    )
     model = Model(saved_number_calls_per_day=0.05, known_caller_factor=0.01)
-    found = fit_saved(calls, T + DAY, model, 30, 2)
+    found = fit_saved(calls, T + DAY, model, 30, 0.25)
     assert (found.rate.value, found.factor.value) == pytest.approx((0.05, 0.01))
     assert found.caller_days == 0
 

@@ -1,0 +1,363 @@
+"""docs/accuracy.md from the figures that scripts/make_accuracy.py measured."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from accuracy_words import CLOSING, EVIDENCE, FITTED, HEAD, LOSSES, METRICS_HELP, REASONS, RULES
+
+from pipelines.evaluation.bootstrap import Mean, mean_of_seeds
+from pipelines.evaluation.evidence import KINDS
+
+Results = dict[str, Any]
+Rows = Sequence[Sequence[str]]
+TARGET_ECE = 0.03
+SHARES = (
+    ("attributed", "attributed"),
+    ("right", "right"),
+    ("wrong", "wrong"),
+    ("missed", "missed"),
+    ("abstained", "abstained"),
+    ("rightly_none", "rightly none"),
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("log_loss", "log loss"),
+    ("brier", "Brier score"),
+    ("ece", "calibration error"),
+)
+PART_NAMES = {
+    "method": "method",
+    "n_candidates": "candidates in the row",
+    "delay_seconds": "from the likeliest's last display to the call",
+    "load": "sessions for each number in the call's hour",
+}
+
+
+def page(results: Results) -> str:
+    """The whole document."""
+    return "\n".join(_blocks(results)).rstrip() + "\n"
+
+
+def _blocks(results: Results) -> Iterator[str]:
+    setup = results["setup"]
+    calls = sum(
+        seed["fitted"][name]["overall"]["calls"]
+        for seed in results["by_seed"]
+        for name in results["profiles"]
+    )
+    yield HEAD.format(
+        fit_seed=setup["fit_seed"],
+        fit_days=setup["fit_days"],
+        seeds=", ".join(map(str, setup["seeds"])),
+        days=setup["days"],
+        calls=f"{calls:,}",
+    )
+    yield from ("## Targets\n", *_targets(results), "")
+    yield from ("## Default and fitted parameters\n", METRICS_HELP, *_profiles(results))
+    yield from ("## Beside the rules of others\n", RULES, *_baselines(results))
+    yield from ("## Is a probability what it says?\n", *_reliability(results))
+    yield from ("## Where it goes wrong\n", REASONS, *_reasons(results))
+    for part, title in PART_NAMES.items():
+        yield from (f"By {title}:\n", *_by(results, part), "")
+    yield from ("## Evidence not used yet\n", EVIDENCE, *_evidence(results), "")
+    yield from ("## What was fitted\n", FITTED, *_fits(results), "")
+    yield from ("## Losses\n", LOSSES, *_losses(results), "")
+    yield CLOSING
+
+
+def _seeds(results: Results, read: Callable[[Results], float | None]) -> Mean | None:
+    """The mean over seeds of a figure; None where a seed has none."""
+    values = [read(seed) for seed in results["by_seed"]]
+    known = [value for value in values if value is not None]
+    return mean_of_seeds(known) if len(known) == len(values) else None
+
+
+def _figure(results: Results, config: str, name: str, part: str, key: str) -> Mean | None:
+    return _seeds(results, lambda seed: seed[config][name][part][key])
+
+
+def _targets(results: Results) -> Iterator[str]:
+    rows = []
+    for name in results["profiles"]:
+        ece = _figure(results, "fitted", name, "modelled", "ece")
+        every = _figure(results, "fitted", name, "overall", "ece")
+        lost = [
+            rule
+            for rule, (ours, theirs, _) in _wrong(results, "fitted", name).items()
+            if ours >= theirs
+        ]
+        better = [key for key in ("log_loss", "brier", "ece") if _is_better(results, name, key)]
+        rows.append(
+            [
+                name,
+                f"{_mean(ece)}: {_met(ece)}",
+                f"{_mean(every)}: {_met(every)}",
+                "met" if not lost else f"**missed** against {', '.join(lost)}",
+                "met" if len(better) == 3 else f"**missed** ({', '.join(better) or 'none'} better)",
+            ]
+        )
+    titles = [
+        "profile",
+        f"calibration error at most {TARGET_ECE}, fitted: weighed calls",
+        "all calls",
+        "fewer wrong calls than every rule at equal coverage",
+        "fitted closer to the truth (log loss, Brier, calibration error)",
+    ]
+    yield from _table(titles, rows)
+
+
+def _met(value: Mean | None) -> str:
+    return "met" if value is not None and value.value <= TARGET_ECE else "**missed**"
+
+
+def _is_better(results: Results, name: str, key: str) -> bool:
+    before, after = (
+        _figure(results, config, name, "modelled", key) for config in ("default", "fitted")
+    )
+    return before is not None and after is not None and after.value < before.value
+
+
+def _profiles(results: Results) -> Iterator[str]:
+    for name in results["profiles"]:
+        rows = []
+        for key, title in SHARES:
+            cells = [
+                _mean(_figure(results, config, name, part, key))
+                for part in ("overall", "modelled")
+                for config in ("default", "fitted")
+            ]
+            rows.append([title, *cells])
+        yield from (f"### {name}\n",)
+        heads = ["", "all calls, default", "fitted", "weighed calls, default", "fitted"]
+        yield from (*_table(heads, rows), "")
+
+
+def _wrong(results: Results, config: str, name: str) -> dict[str, tuple[int, int, int]]:
+    """By rule, over all seeds: wrong calls of attribeam and of the rule, and calls of both."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for seed in results["by_seed"]:
+        for rule, counts in seed[config][name]["baselines"].items():
+            equal, before = counts["equal_coverage"], found.get(rule, (0, 0, 0))
+            found[rule] = (
+                before[0] + equal["ours"],
+                before[1] + equal["theirs"],
+                before[2] + equal["attributed"],
+            )
+    return found
+
+
+def _own_coverage(results: Results, name: str, rule: str) -> tuple[int, int]:
+    counts = [seed["fitted"][name]["baselines"][rule] for seed in results["by_seed"]]
+    return sum(c["attributed"] for c in counts), sum(c["wrong"] for c in counts)
+
+
+def _baselines(results: Results) -> Iterator[str]:
+    titles = [
+        "rule", "attributes", "of these wrong", "equal coverage", "wrong: the rule",
+        "attribeam, default", "attribeam, fitted", "fewer by, fitted",
+    ]  # fmt: skip
+    for name in results["profiles"]:
+        default, fitted = (_wrong(results, config, name) for config in ("default", "fitted"))
+        rows = []
+        for rule, (ours, theirs, size) in fitted.items():
+            attributed, wrong = _own_coverage(results, name, rule)
+            fewer = mean_of_seeds([_fewer(seed, name, rule) for seed in results["by_seed"]])
+            cells = map(_count, (size, theirs, default[rule][0], ours))
+            share = f"{wrong / attributed:.1%}"
+            rows.append([rule, _count(attributed), share, *cells, _percent(fewer)])
+        yield from (f"### {name}: wrong calls\n", *_table(titles, rows), "")
+
+
+def _fewer(seed: Results, name: str, rule: str) -> float:
+    equal = seed["fitted"][name]["baselines"][rule]["equal_coverage"]
+    return 1 - equal["ours"] / max(equal["theirs"], 1)
+
+
+def _reliability(results: Results) -> Iterator[str]:
+    for name in results["profiles"]:
+        both = [
+            {row["bin"]: row for row in results["pooled"][config]["profiles"][name]["reliability"]}
+            for config in ("default", "fitted")
+        ]
+        rows = []
+        for place in sorted({*both[0], *both[1]}):
+            cells = [f"{place:.1f} to {place + 0.1:.1f}"]
+            for found in both:
+                row = found.get(place)
+                cells += (
+                    [_count(row["calls"]), f"{row['confidence']:.3f}", f"{row['confirmed']:.3f}"]
+                    if row
+                    else ["0", "", ""]
+                )
+            rows.append(cells)
+        heads = [
+            "said",
+            "default: calls",
+            "said on average",
+            "true",
+            "fitted: calls",
+            "said on average",
+            "true",
+        ]
+        yield from (f"### {name}: reliability\n", *_table(heads, rows), "")
+
+
+def _reasons(results: Results) -> Iterator[str]:
+    default, fitted = (
+        {row["true_reason"]: row for row in results["pooled"][config]["by"]["true_reason"]}
+        for config in ("default", "fitted")
+    )
+    rows = [
+        [
+            f"`{reason}`",
+            _count(row["calls"]),
+            *(
+                _share(found[reason][key])
+                for found in (default, fitted)
+                for key in ("right", "wrong")
+            ),
+            _share(row["missed"]),
+            _share(row["abstained"]),
+        ]
+        for reason, row in sorted(fitted.items(), key=lambda item: -item[1]["calls"])
+    ]
+    heads = [
+        "what really happened",
+        "calls",
+        "default: right",
+        "wrong",
+        "fitted: right",
+        "wrong",
+        "missed",
+        "abstained",
+    ]
+    yield from (*_table(heads, rows), "")
+
+
+def _by(results: Results, part: str) -> Iterator[str]:
+    rows = [
+        [
+            row[part],
+            _count(row["calls"]),
+            *(_share(row[key]) for key in ("attributed", "right", "wrong", "precision", "recall")),
+            _number(row["ece"]),
+        ]
+        for row in results["pooled"]["fitted"]["by"][part]
+    ]
+    heads = [
+        part,
+        "calls",
+        "attributed",
+        "right",
+        "wrong",
+        "precision",
+        "recall",
+        "calibration error",
+    ]
+    yield from _table(heads, rows)
+
+
+def _evidence(results: Results) -> Iterator[str]:
+    factors: dict[str, list[str]] = {}
+    for row in results["learned"]:
+        factors.setdefault(row["kind"], []).append(f"{row['value']}: {row['factor']:.2f}")
+    rows = []
+    for kind in (*KINDS, "all"):
+        counts = [seed[kind] for seed in results["evidence"]]
+        ours, theirs = (sum(count[side] for count in counts) for side in ("ours", "theirs"))
+        removed = mean_of_seeds([1 - count["ours"] / max(count["theirs"], 1) for count in counts])
+        words = KINDS.get(kind, "**all of these**")
+        rows.append(
+            [
+                words,
+                ", ".join(factors.get(kind, ())),
+                _count(theirs),
+                _count(ours),
+                _percent(removed),
+            ]
+        )
+    heads = ["evidence", "true / expected", "wrong without", "wrong with it", "removed"]
+    yield from _table(heads, rows)
+
+
+def _fits(results: Results) -> Iterator[str]:
+    rows = []
+    for fit in results["fits"]:
+        if fit["refused"]:
+            rows.append([fit["account"], fit["refused"], "", "", "", "", "", "", ""])
+            continue
+        rate, factor = fit["saved"][:2]
+        rows.append(
+            [
+                fit["account"],
+                _count(fit["calls"]),
+                _bounds(fit["call_probability"]),
+                ", ".join(f"{mean[0]:.0f} s" for mean in fit["delay_means"]),
+                ", ".join(f"{weight[0]:.2f}" for weight in fit["delay_weights"]),
+                _bounds(fit["background"]),
+                _bounds(rate),
+                _bounds(factor),
+                " → ".join(f"{value:.3f}" for value in fit["held_out"]),
+            ]
+        )
+    heads = [
+        "profile", "calls", "call_probability", "delay_means", "delay_weights",
+        "background_calls_per_day", "saved_number_calls_per_day", "known_caller_factor",
+        "held-out log-probability",
+    ]  # fmt: skip
+    yield from _table(heads, rows)
+
+
+def _losses(results: Results) -> Iterator[str]:
+    for name in results["profiles"]:
+        for key, title in (("recall", "recall"), ("attributed", "share attributed")):
+            before, after = (
+                _figure(results, config, name, "overall", key) for config in ("default", "fitted")
+            )
+            if before and after and after.value < before.value:
+                falls = f"{title} falls from {before.value:.2f} to {after.value:.2f}"
+                yield f"- {name}: {falls} with fitted parameters."
+        for part, words in (("modelled", "weighed calls"), ("overall", "all calls")):
+            ece = _figure(results, "fitted", name, part, "ece")
+            if ece and ece.value > TARGET_ECE:
+                yield f"- {name}: calibration error of {words} {ece.value:.3f}, above {TARGET_ECE}."
+        for config in ("default", "fitted"):
+            for rule, (ours, theirs, _) in _wrong(results, config, name).items():
+                if ours >= theirs:
+                    counts = f"{rule} makes {theirs} wrong calls, attribeam {ours}"
+                    yield f"- {name}, {config} parameters: {counts}."
+        default, fitted = (_wrong(results, config, name) for config in ("default", "fitted"))
+        worse = [rule for rule in fitted if fitted[rule][0] > default[rule][0]]
+        if worse:
+            counts = ", ".join(f"{rule}: {default[rule][0]} → {fitted[rule][0]}" for rule in worse)
+            yield f"- {name}: at the coverage of these rules fitting costs wrong calls: {counts}."
+
+
+def _table(titles: Sequence[str], rows: Rows) -> Iterator[str]:
+    yield f"| {' | '.join(titles)} |"
+    yield "|---|" + "---:|" * (len(titles) - 1)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _mean(value: Mean | None) -> str:
+    return "" if value is None else f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
+
+
+def _percent(value: Mean | None) -> str:
+    return "" if value is None else f"{value.value:.0%} ({value.low:.0%} to {value.high:.0%})"
+
+
+def _bounds(value: Sequence[float]) -> str:
+    return f"{value[0]:.3g} ({value[1]:.3g} to {value[2]:.3g})"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
