@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits with its code."""
     parser = make_parser()
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "backfill":
+    if rest and options.command not in ("backfill", "deploy-check"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     sys.exit(COMMANDS[options.command](options, rest))
 
@@ -233,20 +233,20 @@ def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
     from schemas.config import ConfigError
 
     try:
-        found, is_refused = run_tables(
+        is_done = run_tables(
             options.action,
             options.output,
             options.config,
             options.instruction,
             detail=options.detail,
             as_json=options.json,
+            say=print,
         )
     except ConfigError as error:
         return _fail(error, USAGE)
     except OutputError as error:
         return _fail(error, FAILED)
-    print(found)
-    return FAILED if is_refused else 0
+    return 0 if is_done else FAILED
 
 
 def expire(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -314,6 +314,20 @@ def calibrate(options: argparse.Namespace, _: Sequence[str]) -> int:
     return 0
 
 
+def deploy_check(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
+    """`attribeam deploy-check`."""
+    from pipelines.deploy_check import check_deploy
+    from schemas.config import ConfigError
+
+    logging.basicConfig(level=os.environ.get("ATTRIBEAM_LOG", "ERROR").upper())
+    try:
+        found = check_deploy(options.config, options.output, beam_options)
+    except ConfigError as error:
+        return _fail(error, USAGE)
+    print(json.dumps(found.json(), indent=2) if options.json else found.text())
+    return 0 if found.is_right else FAILED
+
+
 COMMANDS = {
     "backfill": backfill,
     "stream": stream,
@@ -325,6 +339,7 @@ COMMANDS = {
     "simulate": simulate,
     "evaluate": evaluate,
     "calibrate": calibrate,
+    "deploy-check": deploy_check,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,21 +33,23 @@ def run_tables(
     *,
     detail: bool,
     as_json: bool,
-) -> tuple[str, bool]:
-    """Does apply, diff or show; what to print, and whether something was refused.
+    say: Callable[[str], None],
+) -> bool:
+    """Does apply, diff or show; True where nothing was refused.
 
-    Where anything is refused nothing is changed. Raises ConfigError and OutputError.
+    Says the plan before it is carried out; where anything is refused nothing is changed. Raises
+    ConfigError and OutputError.
     """
     tables = open_tables(output, config_path, detail=detail)
     if action == "show":
         listed = describe(tables.actual)
-        return (json.dumps(listed, indent=2) if as_json else listing(listed)), False
+        say(json.dumps(listed, indent=2) if as_json else listing(listed))
+        return True
     plan = tables.plan(instruction)
+    say(json.dumps(plan_json(plan), indent=2) if as_json else plan_text(plan))
     if action == "apply" and not plan.refusals:
         tables.apply(plan, instruction)
-    return (json.dumps(plan_json(plan), indent=2) if as_json else plan_text(plan)), bool(
-        plan.refusals
-    )
+    return not plan.refusals
 
 
 @dataclass(frozen=True)

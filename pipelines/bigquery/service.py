@@ -15,7 +15,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.errors import clear_service_errors
 from pipelines.bigquery.names import CONTROL_PREFIX
 from pipelines.bigquery.plan import Change
-from pipelines.bigquery.wanted import LABEL, State
+from pipelines.bigquery.wanted import COMMITS, LABEL, State
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 SCOPES = ("https://www.googleapis.com/auth/bigquery",)
@@ -79,10 +79,11 @@ class Service:
         ]
 
     def control_datasets(self) -> list[tuple[str, str]]:
-        """(name, location) of the control datasets that are there."""
+        """(name, location) of the control datasets that have a journal."""
         found = self.client.list_datasets(retry=self.retry)
         names = [item.dataset_id for item in found if item.dataset_id.startswith(CONTROL_PREFIX)]
-        datasets = [(name, self._dataset(name)) for name in names]
+        journals = [name for name in names if self._table((name, COMMITS.name))]
+        datasets = [(name, self._dataset(name)) for name in journals]
         return [(name, dataset["location"]) for name, dataset in datasets if dataset]
 
     def read_state(self, wanted: State) -> State:
