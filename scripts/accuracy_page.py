@@ -1,15 +1,15 @@
 """docs/accuracy.md from the figures that scripts/make_accuracy.py measured."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from accuracy_format import bounds, count, mean, number, percent, share, table
 from accuracy_words import CLOSING, EVIDENCE, FITTED, HEAD, LOSSES, METRICS_HELP, REASONS, RULES
 
 from pipelines.evaluation.bootstrap import Mean, mean_of_seeds
 from pipelines.evaluation.evidence import KINDS
 
 Results = dict[str, Any]
-Rows = Sequence[Sequence[str]]
 TARGET_ECE = 0.03
 SHARES = (
     ("attributed", "attributed"),
@@ -89,8 +89,8 @@ def _targets(results: Results) -> Iterator[str]:
         rows.append(
             [
                 name,
-                f"{_mean(ece)}: {_met(ece)}",
-                f"{_mean(every)}: {_met(every)}",
+                f"{mean(ece)}: {_met(ece)}",
+                f"{mean(every)}: {_met(every)}",
                 "met" if not lost else f"**missed** against {', '.join(lost)}",
                 "met" if len(better) == 3 else f"**missed** ({', '.join(better) or 'none'} better)",
             ]
@@ -102,7 +102,7 @@ def _targets(results: Results) -> Iterator[str]:
         "fewer wrong calls than every rule at equal coverage",
         "fitted closer to the truth (log loss, Brier, calibration error)",
     ]
-    yield from _table(titles, rows)
+    yield from table(titles, rows)
 
 
 def _met(value: Mean | None) -> str:
@@ -121,14 +121,14 @@ def _profiles(results: Results) -> Iterator[str]:
         rows = []
         for key, title in SHARES:
             cells = [
-                _mean(_figure(results, config, name, part, key))
+                mean(_figure(results, config, name, part, key))
                 for part in ("overall", "modelled")
                 for config in ("default", "fitted")
             ]
             rows.append([title, *cells])
         yield from (f"### {name}\n",)
         heads = ["", "all calls, default", "fitted", "weighed calls, default", "fitted"]
-        yield from (*_table(heads, rows), "")
+        yield from (*table(heads, rows), "")
 
 
 def _wrong(results: Results, config: str, name: str) -> dict[str, tuple[int, int, int]]:
@@ -161,10 +161,10 @@ def _baselines(results: Results) -> Iterator[str]:
         for rule, (ours, theirs, size) in fitted.items():
             attributed, wrong = _own_coverage(results, name, rule)
             fewer = mean_of_seeds([_fewer(seed, name, rule) for seed in results["by_seed"]])
-            cells = map(_count, (size, theirs, default[rule][0], ours))
+            cells = map(count, (size, theirs, default[rule][0], ours))
             share = f"{wrong / attributed:.1%}"
-            rows.append([rule, _count(attributed), share, *cells, _percent(fewer)])
-        yield from (f"### {name}: wrong calls\n", *_table(titles, rows), "")
+            rows.append([rule, count(attributed), share, *cells, percent(fewer)])
+        yield from (f"### {name}: wrong calls\n", *table(titles, rows), "")
 
 
 def _fewer(seed: Results, name: str, rule: str) -> float:
@@ -184,7 +184,7 @@ def _reliability(results: Results) -> Iterator[str]:
             for found in both:
                 row = found.get(place)
                 cells += (
-                    [_count(row["calls"]), f"{row['confidence']:.3f}", f"{row['confirmed']:.3f}"]
+                    [count(row["calls"]), f"{row['confidence']:.3f}", f"{row['confirmed']:.3f}"]
                     if row
                     else ["0", "", ""]
                 )
@@ -198,7 +198,7 @@ def _reliability(results: Results) -> Iterator[str]:
             "said on average",
             "true",
         ]
-        yield from (f"### {name}: reliability\n", *_table(heads, rows), "")
+        yield from (f"### {name}: reliability\n", *table(heads, rows), "")
 
 
 def _reasons(results: Results) -> Iterator[str]:
@@ -209,14 +209,14 @@ def _reasons(results: Results) -> Iterator[str]:
     rows = [
         [
             f"`{reason}`",
-            _count(row["calls"]),
+            count(row["calls"]),
             *(
-                _share(found[reason][key])
+                share(found[reason][key])
                 for found in (default, fitted)
                 for key in ("right", "wrong")
             ),
-            _share(row["missed"]),
-            _share(row["abstained"]),
+            share(row["missed"]),
+            share(row["abstained"]),
         ]
         for reason, row in sorted(fitted.items(), key=lambda item: -item[1]["calls"])
     ]
@@ -230,16 +230,16 @@ def _reasons(results: Results) -> Iterator[str]:
         "missed",
         "abstained",
     ]
-    yield from (*_table(heads, rows), "")
+    yield from (*table(heads, rows), "")
 
 
 def _by(results: Results, part: str) -> Iterator[str]:
     rows = [
         [
             row[part],
-            _count(row["calls"]),
-            *(_share(row[key]) for key in ("attributed", "right", "wrong", "precision", "recall")),
-            _number(row["ece"]),
+            count(row["calls"]),
+            *(share(row[key]) for key in ("attributed", "right", "wrong", "precision", "recall")),
+            number(row["ece"]),
         ]
         for row in results["pooled"]["fitted"]["by"][part]
     ]
@@ -253,7 +253,7 @@ def _by(results: Results, part: str) -> Iterator[str]:
         "recall",
         "calibration error",
     ]
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
 
 
 def _evidence(results: Results) -> Iterator[str]:
@@ -270,13 +270,13 @@ def _evidence(results: Results) -> Iterator[str]:
             [
                 words,
                 ", ".join(factors.get(kind, ())),
-                _count(theirs),
-                _count(ours),
-                _percent(removed),
+                count(theirs),
+                count(ours),
+                percent(removed),
             ]
         )
     heads = ["evidence", "true / expected", "wrong without", "wrong with it", "removed"]
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
 
 
 def _fits(results: Results) -> Iterator[str]:
@@ -289,13 +289,13 @@ def _fits(results: Results) -> Iterator[str]:
         rows.append(
             [
                 fit["account"],
-                _count(fit["calls"]),
-                _bounds(fit["call_probability"]),
+                count(fit["calls"]),
+                bounds(fit["call_probability"]),
                 ", ".join(f"{mean[0]:.0f} s" for mean in fit["delay_means"]),
                 ", ".join(f"{weight[0]:.2f}" for weight in fit["delay_weights"]),
-                _bounds(fit["background"]),
-                _bounds(rate),
-                _bounds(factor),
+                bounds(fit["background"]),
+                bounds(rate),
+                bounds(factor),
                 " → ".join(f"{value:.3f}" for value in fit["held_out"]),
             ]
         )
@@ -304,7 +304,7 @@ def _fits(results: Results) -> Iterator[str]:
         "background_calls_per_day", "saved_number_calls_per_day", "known_caller_factor",
         "held-out log-probability",
     ]  # fmt: skip
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
 
 
 def _losses(results: Results) -> Iterator[str]:
@@ -330,34 +330,3 @@ def _losses(results: Results) -> Iterator[str]:
         if worse:
             counts = ", ".join(f"{rule}: {default[rule][0]} → {fitted[rule][0]}" for rule in worse)
             yield f"- {name}: at the coverage of these rules fitting costs wrong calls: {counts}."
-
-
-def _table(titles: Sequence[str], rows: Rows) -> Iterator[str]:
-    yield f"| {' | '.join(titles)} |"
-    yield "|---|" + "---:|" * (len(titles) - 1)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _mean(value: Mean | None) -> str:
-    return "" if value is None else f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
-
-
-def _percent(value: Mean | None) -> str:
-    return "" if value is None else f"{value.value:.0%} ({value.low:.0%} to {value.high:.0%})"
-
-
-def _bounds(value: Sequence[float]) -> str:
-    return f"{value[0]:.3g} ({value[1]:.3g} to {value[2]:.3g})"
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
