@@ -10,12 +10,11 @@ import polars as pl
 from pipelines.graph import decoded_counts
 from schemas.config import Config
 from transforms.decode import DecodeSettings, decode_block, message_block
-from transforms.decode_block import DEAD_LETTERS
+from transforms.decode_block import DEAD_LETTERS, Block
 from transforms.settings import DAY
 from transforms.steps import COUNTS, Tables
 from transforms.streaming.calls import CallsStage
 from transforms.streaming.lateness import (
-    CALL_LETTERS,
     TOO_LATE,
     call_letters,
     in_time,
@@ -26,14 +25,15 @@ from transforms.streaming.state import Change, Outcome, Schema, State, change, k
 # So long (us) a message may come again; until then its dead letters are known.
 REDELIVERED = 31 * DAY
 SETTLED: Schema = {"account": pl.String, "call_id": pl.String}
+LETTERS: Schema = {"letters": pl.List(pl.Struct(DEAD_LETTERS))}
 LETTER_KEY = key_of("letter", "dead_letter_id")
 MESSAGES: Schema = {"id": pl.String, "data": pl.Binary}
 
 
 @dataclass
 class ArrivalsStage:
-    """By message. In: `messages` (id, data). Out: `pageview`, `engagement`, `call`, events in time;
-    `letters`, what each line of a call becomes if the call is settled; `dead_letters`; `counts`.
+    """By message. In: `messages` (id, data). Out: `pageview`, `engagement`, `call`, events in time,
+    each call with `letters`, what it becomes if it is settled; `dead_letters`; `counts`.
 
     Keeps `letters`, which dead letters were given, for as long as a message may come again.
 
@@ -62,7 +62,7 @@ class ArrivalsStage:
         fresh, remembered = fresh_letters(state, pl.concat(letters), now)
         outputs = {
             **events,
-            "letters": call_letters(block, settings, events["call"]),
+            "call": _with_letters(events["call"], block, settings),
             "dead_letters": fresh,
             "counts": pl.concat(counts),
         }
@@ -71,27 +71,37 @@ class ArrivalsStage:
 
 @dataclass
 class PunctualCallsStage:
-    """CallsStage, with `letters` beside the calls: those of calls that are settled come out as
-    `dead_letters`."""
+    """CallsStage for calls with `letters`: those of calls that are settled come out as
+    `dead_letters`. Keeps `letters` as ArrivalsStage does."""
 
     calls: CallsStage
     clock: Callable[[], int]
 
     def __post_init__(self) -> None:
-        self.inputs = {**self.calls.inputs, "letters": CALL_LETTERS}
+        self.inputs = {"call": {**self.calls.inputs["call"], **LETTERS}}
         self.tables = {**self.calls.tables, "letters": {}}
 
     def __call__(self, state: State, inputs: Tables, watermark: int) -> Outcome:
-        outcome = self.calls(state, {"call": inputs["call"]}, watermark)
+        sent = inputs["call"]
+        outcome = self.calls(state, {"call": sent.drop("letters")}, watermark)
         outputs = dict(outcome.outputs)
         late = outputs.pop("late")
-        letters = inputs["letters"].join(late, on=["account", "call_id"], how="semi")
-        fresh, remembered = fresh_letters(state, letters.select(list(DEAD_LETTERS)), self.clock())
+        found = sent.join(late, on=["account", "call_id"], how="semi").select("letters")
+        letters = found.explode("letters").drop_nulls().unnest("letters")
+        fresh, remembered = fresh_letters(state, letters, self.clock())
         counts = [outputs["counts"], late_counts({"call": late.height} if late.height else {})]
         return Outcome(
             {**outcome.changes, "letters": remembered},
             {**outputs, "dead_letters": fresh, "counts": pl.concat(counts)},
         )
+
+
+def _with_letters(calls: pl.DataFrame, block: Block, settings: DecodeSettings) -> pl.DataFrame:
+    letters = call_letters(block, settings, calls)
+    nested = letters.group_by("account", "call_id").agg(
+        pl.struct(list(DEAD_LETTERS)).alias("letters")
+    )
+    return calls.join(nested, on=["account", "call_id"], how="left", maintain_order="left")
 
 
 def fresh_letters(state: State, letters: pl.DataFrame, now: int) -> tuple[pl.DataFrame, Change]:

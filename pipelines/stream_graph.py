@@ -35,13 +35,12 @@ ARRIVALS = "arrivals"
 # By what an event's shard goes; messages between stages say themselves whom they touch.
 EVENT_KEYS: dict[str, Keys] = {
     "call": (CALL_KEY,),
-    "letters": (CALL_KEY,),
     "pageview": (VISITOR_KEY,),
     "engagement": (VISITOR_KEY,),
 }
 # What comes out of each stage, and how many keyed stages are before it.
 OUTPUTS: dict[str, tuple[str, ...]] = {
-    ARRIVALS: ("pageview", "engagement", "call", "letters", "dead_letters", "counts"),
+    ARRIVALS: ("pageview", "engagement", "call", "dead_letters", "counts"),
     "calls": ("numbers", "callers", "dead_letters", "counts"),
     "visitors": ("sessions", "displays", "showings", "entries", "counts"),
     "candidates": ("found",),
@@ -51,8 +50,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 DEPTHS = {ARRIVALS: 0, "calls": 1, "visitors": 1, "candidates": 2, "decisions": 3} | {
     table.name: 4 for table in WRITTEN
 }
-# From which stage's output each stage's input comes; None: arrivals.
-INPUTS = SOURCES | {"calls": SOURCES["calls"] | {"letters": (None, "letters")}}
 # A call may be decided by the shard of one caller, then, corrected, by that of another.
 EPOCHS = {"decisions": {"conversions": "calls"}}
 
@@ -147,7 +144,7 @@ def build(
         (None, name): arrived[name] for name in OUTPUTS[ARRIVALS]
     }
     for name, keyed in stages.items():
-        given = {table: said[source] for table, source in INPUTS[name].items()}
+        given = {table: said[source] for table, source in SOURCES[name].items()}
         keys = {table: EVENT_KEYS.get(table) for table in given}
         outputs = given | name.title() >> ShardedStage(
             keyed, name, keys, OUTPUTS[name], plan.shards

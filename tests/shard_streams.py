@@ -12,7 +12,6 @@ import polars as pl
 from pipelines.stream_graph import (
     ARRIVALS,
     EVENT_KEYS,
-    INPUTS,
     MESSAGES,
     StreamPlan,
     keyed_stages,
@@ -20,6 +19,7 @@ from pipelines.stream_graph import (
 from schemas.tables import CONVERSIONS, DISPLAYS, SESSIONS
 from transforms.blocks import split_shards
 from transforms.steps import Tables
+from transforms.streaming.flow import SOURCES
 from transforms.streaming.packing import pack
 from transforms.streaming.shard import Shard
 from transforms.streaming.sharding import split_messages
@@ -83,7 +83,7 @@ class ShardStream:
     def _before(self, stage: str) -> set[str]:
         if stage == ARRIVALS:
             return set()
-        sources = {source or ARRIVALS for source, _ in INPUTS[stage].values()}
+        sources = {source or ARRIVALS for source, _ in SOURCES[stage].values()}
         return sources.union(*(self._before(source) for source in sources))
 
     def _timers(self) -> list[tuple[str, int, str, int]]:
@@ -123,7 +123,7 @@ class ShardStream:
         if "dead_letters" in said:
             self.letters.append(said["dead_letters"])
         source = None if stage == ARRIVALS else stage
-        for to, inputs in INPUTS.items():
+        for to, inputs in SOURCES.items():
             for name, origin in inputs.items():
                 if origin[0] == source and origin[1] in said:
                     for number, rows in self._split(name, said[origin[1]]):

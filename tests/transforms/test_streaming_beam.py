@@ -2,6 +2,7 @@
 
 import json
 import random
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,14 +205,18 @@ def test_a_tick_that_the_clock_has_not_reached_is_the_last():
 
 
 def test_todays_code_reads_the_state_of_format_1():
-    """Every table of every stage, as it was packed when the format was made."""
+    """Every table of every stage, as it was packed when the format was made.
+
+    The file has what ShardStream kept of a few events, with a part of each table cleared and
+    added again; it is not made again.
+    """
     packed = json.loads((GOLDEN / "state_v1.json").read_text())
     stages = keyed_stages(plan_of("", {}, 0))
     assert set(packed["log"]) == set(stages)
     for name, keyed in stages.items():
-        state = unpack_state(keyed.schemas, [bytes.fromhex(b) for b in packed["log"][name]])
+        state = unpack_state(keyed.schemas, map(b64decode, packed["log"][name]))
         for table, rows in state.tables.items():
-            assert rows.height > 0, (name, table)
+            assert rows.height > 0 or table == "versions", (name, table)
             assert json.loads(rows.write_json()) == packed["rows"][name][table], (name, table)
 
 
@@ -225,9 +230,13 @@ def test_todays_code_reads_what_shards_of_format_1_knew():
 def test_keys_and_shards_never_change():
     """What is filed under a key today has to be found under it after an update."""
     keyed = pl.DataFrame({"a": ["shop"], "b": ["c1"]}).select(k=key_of("call", "a", "b"))
-    assert keyed["k"].item() == 0
+    assert keyed["k"].item() == 650325167798352171
     rows = messages((1, [5, -5], [5, -5, 99], 0, 1))
-    assert {n: r["touched"].to_list() for n, r in split_messages(rows, 64)} == {}
+    assert {n: r["touched"].to_list() for n, r in split_messages(rows, 64)} == {
+        45: [[5]],
+        48: [[-5]],
+        32: [[99]],
+    }
 
 
 # --- the whole stream ----------------------------------------------------------------------------

@@ -98,11 +98,10 @@ class KeyedStep(beam.DoFn):
             tick.set(Timestamp(micros=armed))
             meta.write(shard.pack_meta())
         if not self.keyed.pace.gather:
-            return self._take(shard, [element[1]], log, meta, wake)
+            said = self._say(shard, [element[1]], wake)
+            return self._save(shard, log, meta, said, shard.meta.tick or 0)
         blocks.add(element[1])
-        # On a grid: one that is set again within its time stays where it is.
-        grid = self.keyed.pace.gather
-        gathered.set(Timestamp(micros=(self.keyed.clock() // grid + 1) * grid))
+        self._set_gathered(gathered)
         return ()
 
     @on_timer(GATHERED)
@@ -114,7 +113,9 @@ class KeyedStep(beam.DoFn):
         wake: Any = WAKES,
     ) -> Iterable[Any]:
         shard = Shard(self.keyed, meta.read(), log.read)
-        return self._take(shard, _emptied(blocks), log, meta, wake)
+        said = [*self._say(shard, _emptied(blocks), wake), shard.write_woken()]
+        self._set_wake(shard, wake)
+        return self._save(shard, log, meta, said, shard.meta.tick or 0)
 
     @on_timer(TICK)
     def reach(  # noqa: PLR0917
@@ -136,24 +137,23 @@ class KeyedStep(beam.DoFn):
         return self._save(shard, log, meta, said, stamp)
 
     @on_timer(WAKE)
-    def write(
+    def write(  # noqa: PLR0917
         self,
         timestamp: Any = beam.DoFn.TimestampParam,
         log: Any = LOG,
         blocks: Any = BLOCKS,
         meta: Any = META,
         wake: Any = WAKES,
+        gathered: Any = GATHERS,
     ) -> Iterable[Any]:
         shard = Shard(self.keyed, meta.read(), log.read)
+        if shard.put_off(timestamp.micros):
+            meta.write(shard.pack_meta())
+            self._set_gathered(gathered)
+            return ()
         said = [*self._say(shard, _emptied(blocks), wake), shard.write(timestamp.micros)]
         self._set_wake(shard, wake)
         return self._save(shard, log, meta, said, shard.meta.tick or timestamp.micros)
-
-    def _take(
-        self, shard: Shard, blocks: list[bytes], log: Any, meta: Any, wake: Any
-    ) -> Iterable[Any]:
-        said = self._say(shard, blocks, wake)
-        return self._save(shard, log, meta, said, shard.meta.tick or 0) if said else ()
 
     def _say(self, shard: Shard, blocks: list[bytes], wake: Any) -> list[Tables]:
         """What the stage says to blocks, if there are any."""
@@ -162,6 +162,11 @@ class KeyedStep(beam.DoFn):
         said = shard.take(blocks)
         self._set_wake(shard, wake)
         return [said]
+
+    def _set_gathered(self, gathered: Any) -> None:
+        # On a grid: one that is set again within its time stays where it is.
+        grid = self.keyed.pace.gather
+        gathered.set(Timestamp(micros=(self.keyed.clock() // grid + 1) * grid))
 
     def _set_wake(self, shard: Shard, wake: Any) -> None:
         time = shard.wake() if self.keyed.writes else None

@@ -79,7 +79,8 @@ class Meta(msgspec.Struct):
 
     watermark: the last tick that fired; tick: the one that it waits for; version: how many blocks
     were taken; emitted: the last moment of writing; entries, base_bytes, tail_bytes: of the log
-    what was added, and its sizes. Times in us.
+    what was added, and its sizes; woken: a time that the watermark has passed, up to which rows
+    are to be written when blocks have been gathered. Times in us.
     """
 
     watermark: int = BEGINNING
@@ -89,6 +90,7 @@ class Meta(msgspec.Struct):
     entries: int = 0
     base_bytes: int = 0
     tail_bytes: int = 0
+    woken: int | None = None
 
 
 class Shard:
@@ -160,6 +162,23 @@ class Shard:
         following = self.meta.watermark + self.keyed.pace.tick
         self.meta.tick = following if time <= self.keyed.clock() else None
         return self.meta.tick
+
+    def put_off(self, time: int) -> bool:
+        """True where what a time has woken is written when blocks have been gathered.
+
+        Evidence comes by ways of different lengths: of a call that was corrected the row would
+        else be written before its candidates are known. Not so when a pipeline is drained, which
+        the clock tells: then nothing may wait for it.
+        """
+        if not self.keyed.pace.gather or time > self.keyed.clock():
+            return False
+        self.meta.woken = max(time, self.meta.woken or time)
+        return True
+
+    def write_woken(self) -> Tables:
+        """The rows whose writing was put off."""
+        time, self.meta.woken = self.meta.woken, None
+        return {} if time is None else self.write(time)
 
     def write(self, time: int) -> Tables:
         """The rows that the watermark, having passed a time, has woken; not after reach(time),
