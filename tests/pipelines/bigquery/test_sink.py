@@ -1,6 +1,10 @@
 """The backfill's sink on the emulator: the same rows as in the local warehouse, all or nothing."""
 
 import datetime as dt
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +167,40 @@ def test_what_a_killed_run_had_decided_is_done_by_the_next(service: Service) -> 
     with warehouse_of(service).open_run():
         assert statuses(service) == ["new", "new", "new"]
     assert tables_in(service, "attribeam_eu") == {"commits", "dead_letters"}
+
+
+CHILD = """
+import os, signal
+from bigquery_runs import FailingClient, backfill, warehouse_of
+from google.auth.credentials import AnonymousCredentials
+from pipelines.bigquery.service import Service
+from warehouse_runs import call, conversions
+
+class Dying(FailingClient):
+    def query(self, sql, **options):
+        if "DELETE FROM `test.b.conversions`" in sql:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().query(sql, **options)
+
+client = Dying(project="test", credentials=AnonymousCredentials())
+client.fail_at("no statement", KeyboardInterrupt())
+rows = conversions(*(call("1", name, status="new") for name in ("a", "b", "c")))
+backfill(warehouse_of(Service(client)), rows)
+"""
+
+
+def test_a_process_that_is_killed_between_accounts_is_finished(service: Service) -> None:
+    """Killed outright in its commit, it leaves whole accounts, and the next run does the rest."""
+    backfill(warehouse_of(service), conversions(*OLD))
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert statuses(service)[1] == "old"
+    warehouse_of(service).recover()
+    assert statuses(service) == ["new", "new", "new"]
 
 
 def test_what_is_done_is_not_done_again(service: Service) -> None:
