@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pipelines.options import clock
 from pipelines.output import explain_output_error
@@ -57,6 +58,9 @@ class Loop:
                 self.stream.drain(clock())
                 break
         self._ship_all(stop)
+        # What wrote no rows has been counted since the last of them.
+        with suppress(SinkBusy):
+            self.sink.append("report", {}, self.stream.report())
         self.monitor.tell()
 
     def work(self, messages: Sequence[Message], is_behind: bool) -> None:

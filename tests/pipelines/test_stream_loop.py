@@ -26,6 +26,7 @@ from pipelines.streaming.loop import Loop
 from pipelines.streaming.monitor import Monitor
 from pipelines.streaming.sink import LocalSink
 from pipelines.streaming.store import StateError, clear_state_errors
+from pipelines.warehouse import REPORT
 from schemas.config import parse_config
 from transforms.streaming.watermark import BEGINNING
 
@@ -234,6 +235,18 @@ def test_a_drained_stream_goes_on(place: Place):
     assert rows["revision"].to_list() == [1, 2]
     assert rows["call_status"].to_list() == [None, "missed"]
     assert rows["emitted_at"].is_sorted()
+
+
+def test_the_report_counts_what_wrote_no_rows(place: Place):
+    """At its end a run leaves its whole ledger beside the rows."""
+    events = (page(NOW - HOUR), call("c1", NOW - HOUR + MINUTE))
+    place.work(message(1, *events))
+    place.drain()
+    place.work(message(2, *events))
+    place.loop.run(_set(), drain=False)
+    left = json.loads((place.output / REPORT).read_text())
+    assert left["ledger"] == place.stream.report()["ledger"]
+    assert left["ledger"]["call"]["duplicates"] == 1
 
 
 def test_a_signal_gives_up_a_batch_that_takes_too_long(monkeypatch: pytest.MonkeyPatch):
