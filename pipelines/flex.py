@@ -94,7 +94,7 @@ def launch(arguments: Sequence[str]) -> Any:
     if given.command == "backfill":
         backfill = backfill_arguments(given)
         read_arguments(backfill)
-        return run_backfill_pipeline(backfill, RunBackfill(config, secret), options)
+        return run_backfill_pipeline(RunBackfill(backfill, config, secret), options)
     plan = make_stream_plan(
         loaded,
         subscription=given.needed("subscription"),

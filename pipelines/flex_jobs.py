@@ -89,19 +89,21 @@ def local_config(path: str | None) -> Iterator[Path | None]:
 
 @dataclass
 class RunBackfill(beam.DoFn):
-    """Runs backfills whole, each given as the options of `attribeam backfill`; says their reports.
+    """Runs a whole backfill for an element, whatever it is; says the report.
 
-    config: where the configuration is. secret: the key's place in Secret Manager. What is run again
-    writes the same rows, where the moment they go by (--now) is among the options.
+    arguments: the options of `attribeam backfill`. config: where the configuration is. secret: the
+    key's place in Secret Manager. What is run again writes the same rows, where the moment they go
+    by (--now) is among the options.
     """
 
+    arguments: Sequence[str]
     config: str | None
     secret: str
 
-    def process(self, element: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def process(self, element: bytes) -> Iterator[dict[str, Any]]:
         with local_config(self.config) as config, _without_values():
             load_secret_key(self.secret)
-            report = run_backfill(replace(read_arguments(element), config=config))
+            report = run_backfill(replace(read_arguments(self.arguments), config=config))
         for warning in report["warnings"]:
             _log.warning("attribeam backfill: %s", warning)
         _log.info("%s: %s", DONE, json.dumps(report["ledger"]))
@@ -127,18 +129,16 @@ def read_arguments(arguments: Sequence[str]) -> Backfill:
     return asked_of(options, rest)
 
 
-def run_backfill_pipeline(
-    arguments: Sequence[str], work: RunBackfill, options: PipelineOptions
-) -> Any:
+def run_backfill_pipeline(work: RunBackfill, options: PipelineOptions) -> Any:
     """Starts a job of one element on one worker that has its machine for itself."""
-    worker = options.view_as(WorkerOptions)
-    worker.max_num_workers = 1
-    options.view_as(DebugOptions).add_experiment("no_use_multiple_sdk_containers")
-    options.view_as(DebugOptions).number_of_worker_harness_threads = 1
+    options.view_as(WorkerOptions).max_num_workers = 1
+    debug = options.view_as(DebugOptions)
+    debug.add_experiment("no_use_multiple_sdk_containers")
+    debug.number_of_worker_harness_threads = 1
     pipeline = beam.Pipeline(options=options)
     _ = (
         pipeline
-        | "Options" >> beam.Create([tuple(arguments)])
+        | "Start" >> beam.Impulse()
         | "Backfill" >> beam.ParDo(work).with_output_types(dict[str, Any])
     )
     return pipeline.run()

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from pipelines.options_accuracy import add_calibrate, add_evaluate, add_simulate
 from pipelines.options_bigquery import add_expire, add_tables
+from pipelines.options_deploy import add_deploy_check
 from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
 
@@ -41,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_simulate(commands)
     add_evaluate(commands)
     add_calibrate(commands)
+    add_deploy_check(commands)
     return parser
 
 
@@ -65,7 +67,12 @@ def _backfill(commands: Commands) -> argparse.ArgumentParser:
     add("--engagements", nargs="+", default=[], metavar="PATH", help="clicks and forms; likewise")
     add("--erasures", nargs="+", default=[], metavar="PATH", help="erasure requests; likewise")
     add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")
-    add("--output", required=True, metavar="DIR", help="folder of the warehouse")
+    add(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder of the warehouse, or bigquery://PROJECT[/LOCATION]",
+    )
     add("--from", dest="first", type=_day, metavar="DAY", help="first UTC day of calls to write")
     add("--to", dest="end", type=_day, metavar="DAY", help="the day after the last to write")
     add("--detail", action="store_true", help="also write the tables pageviews and engagements")

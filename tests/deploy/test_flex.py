@@ -160,8 +160,8 @@ def test_a_backfill_on_one_worker_writes_what_the_command_writes(tmp_path: Path)
     }
     arguments = [*(f"--{kind}={path}" for kind, path in paths.items())]
     arguments += [f"--output={tmp_path}/job", f"--now={NOW / 1e6:.0f}"]
-    work = RunBackfill(None, SECRET)
-    result = run_backfill_pipeline(arguments, work, PipelineOptions(["--runner=FnApiRunner"]))
+    work = RunBackfill(arguments, None, SECRET)
+    result = run_backfill_pipeline(work, PipelineOptions(["--runner=FnApiRunner"]))
     result.wait_until_finish()
     assert everything(tmp_path / "job") == everything(tmp_path / "direct")
     report = json.loads((tmp_path / "job" / "run_report.json").read_text("utf-8"))
@@ -176,5 +176,5 @@ def test_a_backfill_that_fails_says_why_and_no_value(tmp_path: Path) -> None:
     arguments += [f"--output={tmp_path}/job"]
     options = PipelineOptions(["--runner=FnApiRunner"])
     with pytest.raises(Exception, match=r"none\.jsonl: no such file"):
-        run_backfill_pipeline(arguments, RunBackfill(None, SECRET), options).wait_until_finish()
+        run_backfill_pipeline(RunBackfill(arguments, None, SECRET), options).wait_until_finish()
     assert not (tmp_path / "job" / "warehouse.duckdb").exists()
