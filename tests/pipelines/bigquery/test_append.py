@@ -21,6 +21,8 @@ from pipelines.bigquery.names import Place
 from pipelines.bigquery.service import EMULATOR
 from pipelines.bigquery.stream_sink import WRITE_EMULATOR, BigQuerySink, open_bigquery_sink
 from pipelines.output import OutputError
+from pipelines.streaming.outbox import Outbox, SinkBusy
+from pipelines.streaming.store import Store
 from schemas.config import parse_config
 from schemas.tables import CONVERSIONS, DEAD_LETTERS, TABLES
 
@@ -62,6 +64,43 @@ def test_a_row_that_is_sent_again_shows_once(sink: BigQuerySink) -> None:
         ("1",),
         ("2",),
     ]
+
+
+class Unconfirmed:
+    """A sink whose process dies between the write and its acknowledgement."""
+
+    def __init__(self, sink: BigQuerySink) -> None:
+        self.sink = sink
+
+    def append(self, *shipment: Any) -> None:
+        self.sink.append(*shipment)
+        raise KeyboardInterrupt
+
+
+def test_a_shipment_that_was_not_confirmed_goes_again(sink: BigQuerySink, tmp_path: Path) -> None:
+    """The outbox keeps the rows until the next start, and each shows once."""
+    store = Store(tmp_path, {})
+    outbox = Outbox(store)
+    outbox.put("conversions", conversions(call("1"), call("2", "bank"))["conversions"])
+    store.commit()
+    with pytest.raises(KeyboardInterrupt):
+        outbox.ship(Unconfirmed(sink), {})
+    assert outbox.waiting() == 2
+    assert outbox.ship(sink, {}) == 2
+    assert outbox.waiting() == 0
+    service = sink.warehouse.service
+    for account in ("shop", "bank"):
+        assert query(service, f"SELECT COUNT(*) FROM {account}.conversions") == [(2,)]
+        assert query(service, f"SELECT COUNT(*) FROM {account}.conversions_latest") == [(1,)]
+
+
+def test_a_busy_service_leaves_the_rows_in_the_outbox(sink: BigQuerySink) -> None:
+    """The stream goes on; the rows go later."""
+    busy = Connections(*[exceptions.ServiceUnavailable("gone")] * 99)
+    sink.appender.client, sink.appender.patience_seconds = busy, 0.1
+    sink.appender.needs_streams = False
+    with pytest.raises(SinkBusy, match="the service failed"):
+        sink.append("1", conversions(call("1")), {})
 
 
 def test_a_row_after_a_backfill_is_the_later_one(sink: BigQuerySink) -> None:
