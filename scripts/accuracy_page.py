@@ -1,10 +1,21 @@
 """docs/accuracy.md from the figures that scripts/make_accuracy.py measured."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from accuracy_figures import fewer, figure, own_coverage, pooled_error, wrong_of
 from accuracy_format import bounds, count, mean, number, percent, share, table
-from accuracy_words import CLOSING, EVIDENCE, FITTED, HEAD, LOSSES, METRICS_HELP, REASONS, RULES
+from accuracy_words import (
+    CLOSING,
+    EVIDENCE,
+    FITTED,
+    HEAD,
+    LOSSES,
+    METRICS_HELP,
+    REASONS,
+    RULES,
+    TARGETS,
+)
 
 from pipelines.evaluation.bootstrap import Mean, mean_of_seeds
 from pipelines.evaluation.evidence import KINDS
@@ -51,7 +62,7 @@ def _blocks(results: Results) -> Iterator[str]:
         days=setup["days"],
         calls=f"{calls:,}",
     )
-    yield from ("## Targets\n", *_targets(results), "")
+    yield from ("## Targets\n", *_targets(results), "", TARGETS)
     yield from ("## Default and fitted parameters\n", METRICS_HELP, *_profiles(results))
     yield from ("## Beside the rules of others\n", RULES, *_baselines(results))
     yield from ("## Is a probability what it says?\n", *_reliability(results))
@@ -64,41 +75,28 @@ def _blocks(results: Results) -> Iterator[str]:
     yield CLOSING
 
 
-def _seeds(results: Results, read: Callable[[Results], float | None]) -> Mean | None:
-    """The mean over seeds of a figure; None where a seed has none."""
-    values = [read(seed) for seed in results["by_seed"]]
-    known = [value for value in values if value is not None]
-    return mean_of_seeds(known) if len(known) == len(values) else None
-
-
-def _figure(results: Results, config: str, name: str, part: str, key: str) -> Mean | None:
-    return _seeds(results, lambda seed: seed[config][name][part][key])
-
-
 def _targets(results: Results) -> Iterator[str]:
     rows = []
     for name in results["profiles"]:
-        ece = _figure(results, "fitted", name, "modelled", "ece")
-        every = _figure(results, "fitted", name, "overall", "ece")
-        lost = [
-            rule
-            for rule, (ours, theirs, _) in _wrong(results, "fitted", name).items()
-            if ours >= theirs
-        ]
+        error, chance = pooled_error(results, "fitted", name)
+        wrong = wrong_of(results, "fitted", name)
+        lost = [rule for rule, (ours, theirs, _) in wrong.items() if ours >= theirs]
         better = [key for key in ("log_loss", "brier", "ece") if _is_better(results, name, key)]
         rows.append(
             [
                 name,
-                f"{mean(ece)}: {_met(ece)}",
-                f"{mean(every)}: {_met(every)}",
+                mean(pooled_error(results, "default", name)[0]),
+                f"{mean(error)}: {_met(error)}",
+                number(chance),
                 "met" if not lost else f"**missed** against {', '.join(lost)}",
                 "met" if len(better) == 3 else f"**missed** ({', '.join(better) or 'none'} better)",
             ]
         )
     titles = [
         "profile",
-        f"calibration error at most {TARGET_ECE}, fitted: weighed calls",
-        "all calls",
+        "calibration error, default",
+        f"fitted: at most {TARGET_ECE}",
+        "by chance alone",
         "fewer wrong calls than every rule at equal coverage",
         "fitted closer to the truth (log loss, Brier, calibration error)",
     ]
@@ -111,7 +109,7 @@ def _met(value: Mean | None) -> str:
 
 def _is_better(results: Results, name: str, key: str) -> bool:
     before, after = (
-        _figure(results, config, name, "modelled", key) for config in ("default", "fitted")
+        figure(results, config, name, "modelled", key) for config in ("default", "fitted")
     )
     return before is not None and after is not None and after.value < before.value
 
@@ -121,7 +119,7 @@ def _profiles(results: Results) -> Iterator[str]:
         rows = []
         for key, title in SHARES:
             cells = [
-                mean(_figure(results, config, name, part, key))
+                mean(figure(results, config, name, part, key))
                 for part in ("overall", "modelled")
                 for config in ("default", "fitted")
             ]
@@ -131,45 +129,21 @@ def _profiles(results: Results) -> Iterator[str]:
         yield from (*table(heads, rows), "")
 
 
-def _wrong(results: Results, config: str, name: str) -> dict[str, tuple[int, int, int]]:
-    """By rule, over all seeds: wrong calls of attribeam and of the rule, and calls of both."""
-    found: dict[str, tuple[int, int, int]] = {}
-    for seed in results["by_seed"]:
-        for rule, counts in seed[config][name]["baselines"].items():
-            equal, before = counts["equal_coverage"], found.get(rule, (0, 0, 0))
-            found[rule] = (
-                before[0] + equal["ours"],
-                before[1] + equal["theirs"],
-                before[2] + equal["attributed"],
-            )
-    return found
-
-
-def _own_coverage(results: Results, name: str, rule: str) -> tuple[int, int]:
-    counts = [seed["fitted"][name]["baselines"][rule] for seed in results["by_seed"]]
-    return sum(c["attributed"] for c in counts), sum(c["wrong"] for c in counts)
-
-
 def _baselines(results: Results) -> Iterator[str]:
     titles = [
         "rule", "attributes", "of these wrong", "equal coverage", "wrong: the rule",
         "attribeam, default", "attribeam, fitted", "fewer by, fitted",
     ]  # fmt: skip
     for name in results["profiles"]:
-        default, fitted = (_wrong(results, config, name) for config in ("default", "fitted"))
+        default, fitted = (wrong_of(results, config, name) for config in ("default", "fitted"))
         rows = []
         for rule, (ours, theirs, size) in fitted.items():
-            attributed, wrong = _own_coverage(results, name, rule)
-            fewer = mean_of_seeds([_fewer(seed, name, rule) for seed in results["by_seed"]])
+            attributed, wrong = own_coverage(results, name, rule)
+            spared = mean_of_seeds([fewer(seed, name, rule) for seed in results["by_seed"]])
             cells = map(count, (size, theirs, default[rule][0], ours))
             share = f"{wrong / attributed:.1%}"
-            rows.append([rule, count(attributed), share, *cells, percent(fewer)])
+            rows.append([rule, count(attributed), share, *cells, percent(spared)])
         yield from (f"### {name}: wrong calls\n", *table(titles, rows), "")
-
-
-def _fewer(seed: Results, name: str, rule: str) -> float:
-    equal = seed["fitted"][name]["baselines"][rule]["equal_coverage"]
-    return 1 - equal["ours"] / max(equal["theirs"], 1)
 
 
 def _reliability(results: Results) -> Iterator[str]:
@@ -311,21 +285,21 @@ def _losses(results: Results) -> Iterator[str]:
     for name in results["profiles"]:
         for key, title in (("recall", "recall"), ("attributed", "share attributed")):
             before, after = (
-                _figure(results, config, name, "overall", key) for config in ("default", "fitted")
+                figure(results, config, name, "overall", key) for config in ("default", "fitted")
             )
             if before and after and after.value < before.value:
                 falls = f"{title} falls from {before.value:.2f} to {after.value:.2f}"
                 yield f"- {name}: {falls} with fitted parameters."
-        for part, words in (("modelled", "weighed calls"), ("overall", "all calls")):
-            ece = _figure(results, "fitted", name, part, "ece")
-            if ece and ece.value > TARGET_ECE:
-                yield f"- {name}: calibration error of {words} {ece.value:.3f}, above {TARGET_ECE}."
+        error, _ = pooled_error(results, "fitted", name)
+        if error.value > TARGET_ECE:
+            above = f"{error.value:.3f}, above {TARGET_ECE}"
+            yield f"- {name}: calibration error of weighed calls {above}."
         for config in ("default", "fitted"):
-            for rule, (ours, theirs, _) in _wrong(results, config, name).items():
+            for rule, (ours, theirs, _) in wrong_of(results, config, name).items():
                 if ours >= theirs:
                     counts = f"{rule} makes {theirs} wrong calls, attribeam {ours}"
                     yield f"- {name}, {config} parameters: {counts}."
-        default, fitted = (_wrong(results, config, name) for config in ("default", "fitted"))
+        default, fitted = (wrong_of(results, config, name) for config in ("default", "fitted"))
         worse = [rule for rule in fitted if fitted[rule][0] > default[rule][0]]
         if worse:
             counts = ", ".join(f"{rule}: {default[rule][0]} → {fitted[rule][0]}" for rule in worse)

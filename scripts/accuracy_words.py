@@ -21,6 +21,13 @@ On your own data, with a truth of your own (a file of calls and sessions): `attr
 --output warehouse --truth truth.csv`. Without: `attribeam calibrate`.
 """
 
+TARGETS = """\
+Calibration error here is of weighed calls, the calls of all seeds together. A few hundred calls
+look miscalibrated by chance alone: the column says how much perfect probabilities would show on
+average. The tables below have means over seeds, each with more of that chance in it, as one
+account of two weeks would see them.
+"""
+
 METRICS_HELP = """\
 Of all inbound calls: **right** and **wrong** (attributed to a session that did not make the
 call), **missed** (unattributed, though a session made it), **abstained** (ambiguous), **rightly
@@ -59,8 +66,12 @@ Poisson count.
 The fit asks **which number was called** when a call came (Cox's partial likelihood), so it needs
 no assumption on when people call; it looks back four hours. Contacts older than the window are no
 candidates, so their calls go to the background, which therefore stands for everybody that no
-listed session explains: not tracked, too late, saved, printed, misdialled. A value that is true
-of simulated sites says nothing about yours: fit your own.
+listed session explains: not tracked, too late, saved, printed, misdialled.
+
+`attribeam calibrate` refuses an account with fewer than 100 calls with candidates, 7 days or 2
+numbers, and where on held-out days (every fifth) the configured parameters say better which
+number was called. A pool gets a background of its own from 100 calls with candidates. A value
+that is true of simulated sites says nothing about yours: fit your own.
 """
 
 LOSSES = """\

@@ -1,6 +1,7 @@
 """Figures of scored calls: shares, precision, recall, losses, calibration."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -71,9 +72,34 @@ def calibration_error(scored: pl.DataFrame, bins: int = BINS) -> float | None:
     Of the likeliest explanation, ten bins of equal width (Guo et al. 2017, On Calibration of Modern
     Neural Networks, section 2). None without calls.
     """
-    table = reliability(scored, bins)
+    return table_error(reliability(scored, bins))
+
+
+def table_error(table: pl.DataFrame) -> float | None:
+    """The calibration error of a reliability table."""
     gaps = (table["confidence"] - table["confirmed"]).abs() * table["calls"]
-    return ratio(math.fsum(gaps), scored.height)
+    return ratio(math.fsum(gaps), int(table["calls"].sum()))
+
+
+def chance_error(table: pl.DataFrame) -> float | None:
+    """The calibration error that chance alone is expected to give a table of perfect probabilities.
+
+    Of n calls confirmed with probability p the share lies sqrt(2 p (1 - p) / (pi n)) from p on
+    average (normal approximation): so a small table looks miscalibrated.
+    """
+    spread = table["confidence"] * (1 - table["confidence"]) * table["calls"]
+    chance = (spread.clip(0) * 2 / math.pi).sqrt()
+    return ratio(math.fsum(chance), int(table["calls"].sum()))
+
+
+def pool_tables(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Reliability tables of several sets of calls as the table of all calls."""
+    means = (
+        (pl.col(name) * pl.col("calls")).sum() / pl.col("calls").sum()
+        for name in ("confidence", "confirmed")
+    )
+    counts = pl.col("calls").sum()
+    return pl.concat(tables).group_by("bin").agg(counts.alias("calls"), *means).sort("bin")
 
 
 def measure_by(scored: pl.DataFrame, column: str) -> list[Metrics]:

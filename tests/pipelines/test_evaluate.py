@@ -26,9 +26,12 @@ from pipelines.evaluation.bootstrap import mean_of_seeds
 from pipelines.evaluation.evidence import KINDS, apply, learn, with_evidence
 from pipelines.evaluation.metrics import (
     calibration_error,
+    chance_error,
     measure,
     measure_by,
+    pool_tables,
     reliability,
+    table_error,
     with_load,
 )
 from pipelines.evaluation.reading import Rows, read_truth
@@ -184,6 +187,18 @@ def test_calls_in_one_bin_are_averaged_before_they_are_compared():
         calls(half | {"session": "1"}, half | {"session": "1"}), truth(("1", "x"), ("2", "x"))
     )
     assert calibration_error(found) == 0
+
+
+def test_tables_are_pooled_as_their_calls_are():
+    """The table of two sets of calls is that of all; chance alone gives a small one an error."""
+    found = five()
+    both = pool_tables([reliability(found.head(2)), reliability(found.tail(3))])
+    whole = reliability(found)
+    assert both["calls"].to_list() == whole["calls"].to_list()
+    assert table_error(both) == pytest.approx(table_error(whole))
+    perfect = pl.DataFrame({"bin": [0.5], "calls": [100], "confidence": [0.5], "confirmed": [0.5]})
+    assert table_error(perfect) == 0
+    assert chance_error(perfect) == pytest.approx(math.sqrt(2 * 0.25 / (math.pi * 100)))
 
 
 def test_a_kept_number_is_true_where_the_caller_kept_it():
