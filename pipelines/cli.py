@@ -134,6 +134,8 @@ def stream(options: argparse.Namespace, _: Sequence[str]) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("pipelines").setLevel(os.environ.get("ATTRIBEAM_LOG", "INFO").upper())
+    if options.state is None and "://" in options.output:
+        return _fail(ConfigError(f"--output {options.output} needs --state, a folder"), USAGE)
     asked = Stream(
         subscription=options.subscription,
         output=options.output,

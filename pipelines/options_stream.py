@@ -11,6 +11,8 @@ EXAMPLES = """examples:
   attribeam stream --subscription projects/p/subscriptions/events --output warehouse \\
       --config attribeam.toml --metrics-port 9464
   attribeam stream --subscription projects/p/subscriptions/events --output warehouse --drain
+  attribeam stream --subscription projects/p/subscriptions/events \\
+      --output bigquery://p/EU --state attribeam-state
 PUBSUB_EMULATOR_HOST names a local Pub/Sub server.
 """
 STATE = ".stream"
@@ -29,8 +31,9 @@ def add_stream(commands: Commands) -> None:
     )
     add = stream.add_argument
     add("--subscription", required=True, metavar="NAME", help="projects/P/subscriptions/S")
-    add("--output", required=True, metavar="DIR", help="folder of the warehouse")
-    add("--state", type=Path, metavar="DIR", help=f"what the stream remembers (OUTPUT/{STATE})")
+    add("--output", required=True, metavar="OUT", help="a folder, or bigquery://PROJECT[/LOCATION]")
+    state = f"folder of what the stream remembers (OUT/{STATE}; required for BigQuery)"
+    add("--state", type=Path, metavar="DIR", help=state)
     add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")
     add("--drain", action="store_true", help="end when nothing more comes, with all calls decided")
     add("--metrics-port", type=_port, metavar="PORT", help="serve metrics on 127.0.0.1 (off)")

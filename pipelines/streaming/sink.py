@@ -1,15 +1,15 @@
-"""The local warehouse as a stream's sink: rows appended as files, safe to repeat."""
+"""Where a stream's rows go; the local warehouse as a sink: files appended, safe to repeat."""
 
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipelines.output import OutputError
+from pipelines.bigquery.names import is_bigquery
 from pipelines.parquet import write_rows
-from pipelines.streaming.outbox import SinkBusy
+from pipelines.streaming.outbox import Sink, SinkBusy
 from pipelines.warehouse import APPENDED, LocalWarehouse, WarehouseHeld
-from schemas.config import Config
+from schemas.config import Config, ConfigError
 from schemas.tables import TABLES
 
 
@@ -33,8 +33,16 @@ class LocalSink:
             raise SinkBusy(str(held)) from held
 
 
-def open_sink(output: str, config: Config) -> LocalSink:
-    """The sink that `--output` names. Raises OutputError where it names none."""
-    if "://" in output:
-        raise OutputError(f"--output {output}: a stream writes to a local folder only")
-    return LocalSink(Path(output))
+def open_sink(output: str, config: Config) -> Sink:
+    """The sink that `--output` names.
+
+    Raises ConfigError where it names none, OutputError where BigQuery cannot be had.
+    """
+    if not is_bigquery(output):
+        if "://" in output:
+            raise ConfigError(f"--output {output}: write a folder or bigquery://PROJECT[/LOCATION]")
+        return LocalSink(Path(output))
+    # Google's client takes a second to import, which a local stream need not wait for.
+    from pipelines.bigquery.stream_sink import open_bigquery_sink  # noqa: PLC0415
+
+    return open_bigquery_sink(output, config)
