@@ -92,7 +92,11 @@ def test_without_a_profile_each_is_an_account(tmp_path):
     by_account = Counter(json.loads(line)["account"] for line in lines)
     assert by_account == {name: found["calls"] for name, found in counts.items()}
     config = load_config(tmp_path / "all" / "attribeam.toml")
-    assert [len(config.account(name).pools[0].numbers) for name in PROFILES] == [8, 18, 25, 11]
+    assert [len(config.account(name).pools[0].numbers) for name in PROFILES] == [8, 18, 25, 10]
+    overflow = [
+        pool.numbers for pool in config.account("campaign_peak").pools if pool.name == "overflow"
+    ]
+    assert [len(numbers) for numbers in overflow] == [1]
 
 
 @pytest.mark.parametrize("profile", ["quiet_shop", "busy_retailer"])
