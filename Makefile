@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo stream-demo emulators test faults lint check bench bench-large accuracy docs lock clean
+.PHONY: help setup demo stream-demo emulators test faults lint check gcp-test bench bench-large accuracy docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ lint: setup  ## Style and types
 	$(BIN)/python scripts/make_docs.py --check
 
 check: lint test  ## What CI runs
+
+gcp-test: setup  ## Sink and stream in a real project: PROJECT=… REGION=… IMAGE=… (docs/deploy.md)
+	@$(BIN)/python scripts/gcp_test.py "$(PROJECT)" "$(REGION)" "$(IMAGE)"
 
 bench: setup  ## 2 M pageviews against a bare DuckDB script and per-element Beam
 	$(BIN)/python benchmarks/run.py

@@ -64,8 +64,8 @@ def everything() -> dict[str, pl.DataFrame]:
 
 
 def warehouse_of(service: Service, region: str | None = None, **settings: Any) -> BigQueryWarehouse:
-    """The emulator's project as a warehouse with this configuration."""
-    return BigQueryWarehouse(service, Target("test", "EU"), parse_config(settings), region)
+    """The service's project as a warehouse with this configuration."""
+    return BigQueryWarehouse(service, Target(service.project, "EU"), parse_config(settings), region)
 
 
 def backfill(
