@@ -14,6 +14,9 @@ from pipelines.output import OutputError
 from schemas.tables import DEAD_LETTERS
 
 SHOWN = 5
+NOT_ALLOWED = "rows may not be written there, by allowed_locations:"
+NOT_RIGHT = "BigQuery is not as it should be, see attribeam tables diff and apply:"
+BEYOND_LIMITS = "BigQuery would not take this run:"
 
 
 def check_places(
@@ -31,23 +34,20 @@ def check_places(
     or where a table is not as it should be (location, expiration, schema, key).
     """
     everywhere = [*places, *controls]
-    raise_found([*check_locations(everywhere), *check_region(everywhere, region)])
+    raise_found([*check_locations(everywhere), *check_region(everywhere, region)], NOT_ALLOWED)
     actual = service.read_state(wanted)
     asked = wanted if detail else without_absent_detail(wanted, actual)
     plan = make_plan(asked, actual, places)
-    raise_found([*plan.unmet])
+    raise_found([*plan.unmet], NOT_RIGHT)
     return actual, plan
 
 
-def raise_found(found: list[str]) -> None:
+def raise_found(found: list[str], heading: str = BEYOND_LIMITS) -> None:
     """Raises OutputError with the first of what was found, and how much more there is."""
     if found:
         more = len(found) - SHOWN
         rest = [f"and {more} more"] if more > 0 else []
-        raise OutputError(
-            "\n".join(["BigQuery is not as it should be:", *found[:SHOWN], *rest])
-            + "\nsee attribeam tables diff and apply; nothing was written"
-        )
+        raise OutputError("\n".join([heading, *found[:SHOWN], *rest, "nothing was written"]))
 
 
 def check_limits(
@@ -69,6 +69,16 @@ def check_limits(
                 f"a row of {table} has {size:,} bytes, the limit is {limits.row_bytes:,}: leave "
                 "the event it comes from out of the input"
             )
+
+
+def check_loads(dataset: str, loads: int, limits: Limits) -> Iterator[str]:
+    """Says where today's loads into the journal of a control dataset are used up."""
+    if loads >= limits.loads_per_table_per_day:
+        yield (
+            f"dataset {dataset}: {loads:,} backfills were written today, the limit of loads into "
+            f"one table is {limits.loads_per_table_per_day:,} a day: wait for tomorrow (UTC), or "
+            "give more days and accounts to one run"
+        )
 
 
 def largest_payloads(files: Iterable[Path]) -> list[tuple[str, int]]:

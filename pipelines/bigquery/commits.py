@@ -88,6 +88,17 @@ def pending(service: Service, control: str, location: str) -> list[Commit]:
     return [Commit(row["run"], row["number"], row["account"], row["script"]) for row in rows]
 
 
+def loads_today(service: Service, control: str, location: str) -> int:
+    """How many runs have written to the journal since the day began, UTC; one load each."""
+    today = dt.datetime.now(dt.UTC).date()
+    [row] = service.query(
+        f"SELECT COUNT(DISTINCT run) AS runs FROM `{journal_table(service.project, control)}` "
+        f"WHERE state = 'decided' AND committed_date = DATE '{today}'",
+        location,
+    )
+    return int(row["runs"])
+
+
 def carry_out(service: Service, commits: Sequence[Commit], location: str) -> None:
     """Runs each account's transaction once. Raises the service's error of the first that fails."""
 

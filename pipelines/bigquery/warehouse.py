@@ -16,7 +16,13 @@ from typing import Any
 import polars as pl
 
 from pipelines.bigquery import commits, staging
-from pipelines.bigquery.checks import check_limits, check_places, largest_payloads, raise_found
+from pipelines.bigquery.checks import (
+    check_limits,
+    check_loads,
+    check_places,
+    largest_payloads,
+    raise_found,
+)
 from pipelines.bigquery.commits import Commit
 from pipelines.bigquery.errors import clear_service_errors
 from pipelines.bigquery.limits import LIMITS
@@ -57,6 +63,8 @@ COUNTED_AT_ONCE = 200
 class BigQueryWarehouse:
     """Datasets of a project; region: where this run works, None where that is not known."""
 
+    limits = LIMITS
+
     def __init__(
         self, service: Service, target: Target, config: Config, region: str | None = None
     ) -> None:
@@ -81,11 +89,16 @@ class BigQueryWarehouse:
             yield BigQueryRun(self, Path(folder))
 
     def recover(self) -> None:
-        """Finishes the commits of runs that ended in the middle of them."""
+        """Finishes the commits of runs that ended in the middle of them.
+
+        Raises OutputError, also where the day's loads into a journal are used up.
+        """
         with clear_service_errors("finishing an interrupted run", DECIDED):
             for control, location in self.service.control_datasets():
                 decided = commits.pending(self.service, control, location)
                 self.finish(decided, control, location)
+                loads = commits.loads_today(self.service, control, location)
+                raise_found([*check_loads(control, loads, self.limits)])
 
     def finish(self, decided: Sequence[Commit], control: str, location: str) -> None:
         """Replaces what is decided and removes the staging tables of these runs."""
@@ -163,7 +176,7 @@ class BigQueryRun:
         staged = self.staged()
         check_covered(staged, replaced)
         largest = largest_payloads(table_files(self.staging, DEAD_LETTERS))
-        raise_found([*check_limits(replaced, largest, LIMITS)])
+        raise_found([*check_limits(replaced, largest, self.warehouse.limits)])
         parts, state = self._prepare(staged, replaced)
         with clear_service_errors("loading staging tables", NOTHING):
             for part in parts:

@@ -26,6 +26,7 @@ from table_rows import DAY, table_rows
 from warehouse_runs import NEXT, call, conversions, covered
 from warehouse_runs import backfill as backfill_locally
 
+from pipelines.bigquery.limits import Limits
 from pipelines.bigquery.service import EMULATOR, Service, connect
 from pipelines.output import OutputError
 from pipelines.parquet import write_rows
@@ -308,6 +309,15 @@ def test_nothing_is_written_outside_the_allowed_locations(
     with pytest.raises(OutputError, match=said):
         backfill(warehouse_of(service, region, **settings), conversions(call("1")))
     assert [*service.client.list_datasets()] == []
+
+
+def test_more_backfills_than_a_day_takes_are_told(service: Service) -> None:
+    """Before the work, not after it."""
+    warehouse = warehouse_of(service)
+    backfill(warehouse, conversions(call("1")))
+    warehouse.limits = Limits(loads_per_table_per_day=1)
+    with pytest.raises(OutputError, match="dataset attribeam_eu: 1 backfills were written today"):
+        warehouse.recover()
 
 
 def test_retention_is_not_changed_by_a_run(service: Service) -> None:
