@@ -12,7 +12,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 
 from pipelines.bigquery.append import AppendBusy, BigQueryAppender
 from pipelines.bigquery.errors import clear_service_errors
-from pipelines.bigquery.names import Place, control_place, home_location, parse_target
+from pipelines.bigquery.names import Place, control_place, find_places, home_location, parse_target
 from pipelines.bigquery.service import Service, connect
 from pipelines.bigquery.wanted import DETAIL_TABLES
 from pipelines.bigquery.warehouse import BigQueryWarehouse
@@ -54,8 +54,10 @@ class BigQuerySink:
             home = home_location(self.warehouse.config, self.warehouse.target)
             self.places[None] = control_place(home, self.warehouse.config)
         if new:
-            known = {account for account in {*self.places} | accounts if account is not None}
-            places, _ = self.warehouse.prepare(known, detail=bool({*rows} & {*DETAIL_TABLES}))
+            everyone = {account for account in {*self.places} | accounts if account is not None}
+            find_places(everyone, self.warehouse.config, self.warehouse.target)
+            detail = bool({*rows} & {*DETAIL_TABLES})
+            places, _ = self.warehouse.prepare(new - {None}, detail=detail)
             self.places.update(places)
 
 

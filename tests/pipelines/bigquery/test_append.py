@@ -23,7 +23,7 @@ from pipelines.bigquery.stream_sink import WRITE_EMULATOR, BigQuerySink, open_bi
 from pipelines.output import OutputError
 from pipelines.streaming.outbox import Outbox, SinkBusy
 from pipelines.streaming.store import Store
-from schemas.config import parse_config
+from schemas.config import ConfigError, parse_config
 from schemas.tables import CONVERSIONS, DEAD_LETTERS, TABLES
 
 LATER = NOON + dt.timedelta(hours=1)
@@ -92,6 +92,15 @@ def test_a_shipment_that_was_not_confirmed_goes_again(sink: BigQuerySink, tmp_pa
     for account in ("shop", "bank"):
         assert query(service, f"SELECT COUNT(*) FROM {account}.conversions") == [(2,)]
         assert query(service, f"SELECT COUNT(*) FROM {account}.conversions_latest") == [(1,)]
+
+
+def test_accounts_that_would_share_a_dataset_end_the_stream(sink: BigQuerySink) -> None:
+    """Also where the second comes long after the first."""
+    sink.append("1", conversions(call("1", "a-b")), {})
+    with pytest.raises(ConfigError, match="would share the dataset a_b"):
+        sink.append("2", conversions(call("1", "a_b")), {})
+    service = sink.warehouse.service
+    assert query(service, "SELECT account FROM a_b.conversions") == [("a-b",)]
 
 
 def test_a_busy_service_leaves_the_rows_in_the_outbox(sink: BigQuerySink) -> None:
