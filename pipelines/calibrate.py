@@ -27,6 +27,7 @@ def run_calibrate(options: argparse.Namespace) -> str:
     Raises ConfigError, EvaluationError, and CalibrationError where no account could be fitted or
     the file cannot be written.
     """
+    _check_free(options.write)
     fits = calibrate(options.output, load_config(options.config))
     told = "\n".join(line for fit in fits for line in fit_words(fit))
     if all(fit.refused for fit in fits):
@@ -87,8 +88,7 @@ def write_configuration(source: Path | None, fits: Sequence[Fit], target: Path) 
     text = fitted_configuration(source, fits)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        if target.exists():
-            raise CalibrationError(f"{target}: is there already; name another file or remove it")
+        _check_free(target)
         partial.write_text(text, encoding="utf-8")
         load_config(partial)
         partial.replace(target)
@@ -98,3 +98,8 @@ def write_configuration(source: Path | None, fits: Sequence[Fit], target: Path) 
         raise RuntimeError(f"fitted values that no configuration can hold: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_free(target: Path) -> None:
+    if target.exists():
+        raise CalibrationError(f"{target}: is there already; name another file or remove it")
