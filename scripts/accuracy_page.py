@@ -88,6 +88,8 @@ def _targets(results: Results) -> Iterator[str]:
                 mean(pooled_error(results, "default", name)[0]),
                 f"{mean(error)}: {_met(error)}",
                 number(chance),
+                mean(figure(results, "fitted", name, "modelled", "ece")),
+                mean(figure(results, "fitted", name, "overall", "ece")),
                 "met" if not lost else f"**missed** against {', '.join(lost)}",
                 "met" if len(better) == 3 else f"**missed** ({', '.join(better) or 'none'} better)",
             ]
@@ -97,6 +99,8 @@ def _targets(results: Results) -> Iterator[str]:
         "calibration error, default",
         f"fitted: at most {TARGET_ECE}",
         "by chance alone",
+        "fitted, one seed at a time",
+        "the same with calls told by forms",
         "fewer wrong calls than every rule at equal coverage",
         "fitted closer to the truth (log loss, Brier, calibration error)",
     ]

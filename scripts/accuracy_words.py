@@ -22,10 +22,10 @@ On your own data, with a truth of your own (a file of calls and sessions): `attr
 """
 
 TARGETS = """\
-Calibration error here is of weighed calls, the calls of all seeds together. A few hundred calls
-look miscalibrated by chance alone: the column says how much perfect probabilities would show on
-average. The tables below have means over seeds, each with more of that chance in it, as one
-account of two weeks would see them.
+The target is held against the weighed calls of all seeds together. A few hundred calls look
+miscalibrated by chance alone: the column says how much perfect probabilities would show on
+average for all seeds together. One seed at a time, as one account of two weeks would see it, more
+of that chance is in the figure; the choice to pool was made after both had been seen.
 """
 
 METRICS_HELP = """\
