@@ -112,8 +112,8 @@ def _doctor(commands: Commands) -> None:
     doctor.add_argument(
         "--pageviews", nargs="+", default=[], metavar="PATH", help="a sample is read"
     )
-    doctor.add_argument("--engagements", nargs="+", default=[], metavar="PATH")
-    doctor.add_argument("--calls", nargs="+", default=[], metavar="PATH")
+    doctor.add_argument("--engagements", nargs="+", default=[], metavar="PATH", help="likewise")
+    doctor.add_argument("--calls", nargs="+", default=[], metavar="PATH", help="likewise")
     doctor.add_argument("--output", metavar="DIR", help="folder to be written to")
     doctor.add_argument("--json", action="store_true", help="print JSON")
 
