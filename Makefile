@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo stream-demo emulators test faults lint check gcp-test bench bench-large accuracy docs lock clean
+.PHONY: help setup demo stream-demo emulators test faults lint check gcp-test bench bench-large bench-stream accuracy docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench-large: setup  ## 10 M pageviews
 
 accuracy: setup  ## How right it is: simulated sites, measured into docs/accuracy.md
 	$(BIN)/python scripts/make_accuracy.py
+
+bench-stream: setup  ## The local stream as its state grows to a million sessions
+	$(BIN)/python benchmarks/stream.py
 
 docs: setup  ## Generated documents: column and configuration reference, BigQuery schemas
 	$(BIN)/python scripts/make_docs.py
