@@ -28,7 +28,6 @@ from transforms.privacy import KEY_BYTES
 
 JOBS = ("stream", "backfill")
 RUNNER = "DataflowRunner"
-SHARDS = 64
 # What a name must not hold: an address, a place in a file, a number that Beam gave a second one.
 UNSTABLE = re.compile(r"0x[0-9a-f]{4,}|<lambda|\.py:\d+|_\d+$|^$")
 # Machines that share a core, which Dataflow's service does not support.
@@ -178,7 +177,6 @@ def make_graph(job: str, config: Config, output: str, given: Sequence[str]) -> A
             config,
             subscription=f"projects/{cloud.project}/subscriptions/attribeam-stream",
             output=output,
-            shards=SHARDS,
             region=cloud.region,
             secret=functools.partial(bytes, KEY_BYTES),
         )

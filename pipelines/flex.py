@@ -29,7 +29,7 @@ from pipelines.flex_jobs import (
     run_backfill_pipeline,
 )
 from pipelines.options import clock, make_parser
-from pipelines.stream_graph import run_stream_pipeline
+from pipelines.stream_graph import StreamPlan, run_stream_pipeline
 from schemas.config import ConfigError, load_config
 from transforms.privacy import KeyMissing
 from transforms.settings import MICROSECONDS
@@ -37,11 +37,10 @@ from transforms.settings import MICROSECONDS
 # Parameters that are no options of the command.
 OWN = {
     "backfill": ("command", "key_secret", "last_days"),
-    "stream": ("command", "key_secret", "shards"),
+    "stream": ("command", "key_secret", "shards", "gather_seconds"),
 }
 # Options of the commands that mean nothing where machines come and go.
 LOCAL = ("state", "drain", "metrics_port", "json")
-DEFAULT_SHARDS = 64
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,8 @@ def launch(arguments: Sequence[str]) -> Any:
         loaded,
         subscription=given.needed("subscription"),
         output=given.needed("output"),
-        shards=given.number("shards") or DEFAULT_SHARDS,
+        shards=given.number("shards") or StreamPlan.shards,
+        gather_seconds=given.number("gather_seconds") or StreamPlan.gather_seconds,
         region=options.view_as(GoogleCloudOptions).region,
         secret=functools.partial(load_secret_key, secret),
     )

@@ -168,7 +168,8 @@ def make_stream_plan(
     *,
     subscription: str,
     output: str,
-    shards: int,
+    shards: int = StreamPlan.shards,
+    gather_seconds: float = StreamPlan.gather_seconds,
     region: str | None,
     secret: Callable[[], bytes],
 ) -> StreamPlan:
@@ -179,5 +180,6 @@ def make_stream_plan(
         origin=subscription,
         make_writer=functools.partial(open_writer, output, config, region),
         shards=shards,
+        gather_seconds=gather_seconds,
         secret=secret,
     )

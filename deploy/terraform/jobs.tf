@@ -19,9 +19,10 @@ resource "google_dataflow_flex_template_job" "stream" {
   labels                  = local.labels
   container_spec_gcs_path = local.staged["stream"]
   parameters = merge(local.common, {
-    command      = "stream"
-    subscription = google_pubsub_subscription.events.id
-    shards       = tostring(var.shards)
+    command        = "stream"
+    subscription   = google_pubsub_subscription.events.id
+    shards         = tostring(var.shards)
+    gather_seconds = tostring(var.gather_seconds)
   })
   sdk_container_image     = var.image
   machine_type            = var.stream_machine_type

@@ -82,10 +82,20 @@ variable "with_stream" {
 variable "shards" {
   description = "Parts of each stage of the stream; a running job's state is cut by it, so it stays."
   type        = number
-  default     = 64
+  default     = 16
   validation {
     condition     = var.shards >= 1 && var.shards <= 4096
     error_message = "1 to 4096."
+  }
+}
+
+variable "gather_seconds" {
+  description = "How long the stream's steps gather what comes: longer is cheaper and later (docs/scale.md)."
+  type        = number
+  default     = 10
+  validation {
+    condition     = var.gather_seconds >= 1 && floor(var.gather_seconds) == var.gather_seconds
+    error_message = "Whole seconds, at least 1."
   }
 }
 

@@ -37,6 +37,7 @@ WRONG = {
     "short_history": [""],
     "now": ["2026-06-30", "2026-06-30T12:00:00"],
     "shards": ["0", "many"],
+    "gather_seconds": ["0", "0.5"],
     "subscription": ["attribeam-stream", "projects/p/topics/events"],
 }
 
