@@ -14,6 +14,8 @@ from pipelines.streaming.segments import sync
 from pipelines.streaming.store import Store
 
 OUTBOX = "outbox"
+# So many rows are in memory at once after the warehouse was busy for long.
+SHIPPED_ROWS = 200_000
 
 
 class Sink(Protocol):
@@ -60,18 +62,15 @@ class Outbox:
         return int(self._execute('SELECT COALESCE(SUM("rows"), 0) FROM outbox').fetchone()[0])
 
     def ship(self, sink: Sink, report: dict[str, Any]) -> int:
-        """Sends what is waiting, and takes it out once it has arrived; how many rows went.
+        """Sends what is waiting, or the first SHIPPED_ROWS of it, and takes it out once it has
+        arrived; how many rows went.
 
         Raises what the sink raises; the rows then stay.
         """
         query = "SELECT MIN(shipment) FROM outbox WHERE shipment IS NOT NULL"
-        shipment = self._execute(query).fetchone()[0]
+        shipment = self._execute(query).fetchone()[0] or self._decide()
         if shipment is None:
-            shipment = self._execute("SELECT MAX(id) FROM outbox").fetchone()[0]
-            if shipment is None:
-                return 0
-            self._execute("UPDATE outbox SET shipment = ?", (shipment,))
-            self.store.commit()
+            return 0
         query = 'SELECT id, name, "rows" FROM outbox WHERE shipment = ? ORDER BY id'
         entries = self._execute(query, (shipment,)).fetchall()
         rows: dict[str, list[pl.DataFrame]] = {}
@@ -87,6 +86,18 @@ class Outbox:
         for entry, _, _ in entries:
             self._path(entry).unlink(missing_ok=True)
         return sum(count for *_, count in entries)
+
+    def _decide(self) -> int | None:
+        """Decides what goes next: up to which entry, None where nothing is waiting."""
+        shipment, total = None, 0
+        for entry, count in self._execute('SELECT id, "rows" FROM outbox ORDER BY id').fetchall():
+            if shipment is not None and total + count > SHIPPED_ROWS:
+                break
+            shipment, total = entry, total + count
+        if shipment is not None:
+            self._execute("UPDATE outbox SET shipment = ? WHERE id <= ?", (shipment, shipment))
+            self.store.commit()
+        return shipment
 
     def _path(self, entry: int) -> Path:
         return self.folder / f"{entry}.arrow"

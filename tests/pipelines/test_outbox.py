@@ -127,3 +127,14 @@ def test_files_of_a_killed_process_are_removed(tmp_path: Path):
     again = opened(tmp_path)
     assert files(tmp_path) == ["1.arrow"]
     assert again.waiting() == 1
+
+
+def test_much_that_waited_goes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A shipment has no more rows than fit in memory; the next has the rest, and none is lost."""
+    monkeypatch.setattr("pipelines.streaming.outbox.SHIPPED_ROWS", 3)
+    outbox, shelf = opened(tmp_path), Shelf()
+    for first in (0, 2, 4):
+        put(outbox, "conversions", first, first + 1)
+    outbox.store.commit()
+    assert [outbox.ship(shelf, {}) for _ in range(4)] == [2, 2, 2, 0]
+    assert shelf.rows("conversions") == [0, 1, 2, 3, 4, 5]
