@@ -67,8 +67,8 @@ class StreamPlan:
     excluded: pl.DataFrame
     origin: str
     make_writer: Callable[[], Writer]
-    shards: int = 64
-    gather_seconds: float = 5.0
+    shards: int = 16
+    gather_seconds: float = 10.0
     tick_seconds: float = 600.0
     secret: Callable[[], bytes] = field(default=load_key, repr=False)
     clock: Callable[[], int] = clock

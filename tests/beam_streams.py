@@ -16,7 +16,8 @@ from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms import core
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
-from streams import latest_rows
+from oracle.histories import History
+from streams import LINE_KINDS, latest_rows
 
 from pipelines.stream_graph import StreamPlan, build
 from schemas.config import parse_config
@@ -124,7 +125,8 @@ class Story:
         return self
 
     def reach(self, watermark: int) -> "Story":
-        self.stream.advance_watermark_to(Timestamp(micros=watermark))
+        """Moves the watermark on; TestStream knows whole milliseconds only."""
+        self.stream.advance_watermark_to(Timestamp(micros=watermark // 1_000 * 1_000))
         return self
 
     def wait(self, seconds: float) -> "Story":
@@ -159,6 +161,26 @@ def signatures_read_once() -> Iterator[None]:
 
     with mock.patch.object(core, "get_function_arguments", reading):
         yield
+
+
+def with_kind(line: bytes, kind: str) -> bytes:
+    """A line of a file of one kind, which in a stream has to say its type."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(event, dict) or "type" in event:
+        return line
+    return json.dumps({"type": kind} | event).encode()
+
+
+def typed_lines(history: History) -> list[tuple[str, bytes]]:
+    """The events of a history, in the order of their kinds, as a stream has them."""
+    return [
+        (kind, json.dumps(event | {"type": kind}).encode())
+        for kind in LINE_KINDS
+        for event in history[kind]
+    ]
 
 
 def finished(pipeline: beam.Pipeline, run: str) -> Appended:

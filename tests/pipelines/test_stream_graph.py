@@ -3,12 +3,68 @@
 One run tells many stories, each in an account of its own, and each test looks at one of them.
 """
 
+import gzip
 import json
+import random
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pytest
-from beam_streams import DAY, HOUR, MINUTE, SECOND, Appended, Story, plan_of
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import PipelineVisitor
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.userstate import is_stateful_dofn
+from beam_streams import (
+    APPENDED,
+    DAY,
+    HOUR,
+    KEY,
+    MINUTE,
+    SECOND,
+    Appended,
+    Story,
+    finished,
+    plan_of,
+    typed_lines,
+    with_kind,
+)
+from emulators.topics import make_topic
+from hypothesis import strategies as st
+from oracle.histories import History, histories
+from oracle.vocabulary import BEGIN
+from polars.testing import assert_frame_equal
+from pure import run_flow
+from streams import IDENTITY
+from test_properties import PARTS, flow, hold_in_part
+from test_stream_properties import latest_watermarks, without
 
+from pipelines.pubsub import Subscription
+from pipelines.pubsub_source import ReadMessages
+from pipelines.stream_graph import build
+from schemas.config import parse_config
+
+Record = Callable[[str, object], None]
+ROOT = Path(__file__).parents[2]
+STATEFUL = [
+    "Arrivals/Step",
+    "Calls/Step/Step",
+    "Visitors/Step/Step",
+    "Candidates/Step/Step",
+    "Decisions/Step/Step",
+    "Conversions/Step/Step",
+    "Sessions/Step/Step",
+    "Displays/Step/Step",
+    "Append conversions",
+    "Append sessions",
+    "Append displays",
+    "Append dead_letters",
+]
 CONFIG = {"allowed_lateness_hours": 6, "session_max_gap_hours": 3, "lookback_days": 2}
 TICK = 3 * HOUR
 # 21:00, on the grid of ticks.
@@ -199,3 +255,122 @@ def test_a_poison_message_is_a_dead_letter_once(told: Appended):
     """A message that comes again gives the dead letter that it gave before, so not again."""
     letters = told.rows("dead_letters").filter(code="not_json")
     assert letters["message_id"].to_list() == ["m20"]
+
+
+# --- histories -----------------------------------------------------------------------------------
+
+
+def equals_backfill(history: History, seed: int) -> None:
+    """A history in any order and batches, with watermarks anywhere inside the lateness."""
+    draw = random.Random(seed)
+    lines = typed_lines(history)
+    draw.shuffle(lines)
+    lines += draw.sample(lines, len(lines) // 4)
+    bounds = latest_watermarks(lines, parse_config(history["config"]))
+    story, watermark, place = Story(), BEGIN - DAY, 0
+    while place < len(lines):
+        size = draw.randint(2, 8)
+        batch = lines[place : place + size]
+        messages = [(f"m{place + number}", line) for number, (_, line) in enumerate(batch)]
+        story.deliver(messages, watermark)
+        place += size
+        if place < len(lines) and bounds[place] - HOUR > watermark and draw.random() < 0.5:
+            watermark = bounds[place] - HOUR
+            story.reach(watermark)
+    story.reach(BEGIN + 80 * DAY)
+    clock, tick = BEGIN + 60 * DAY, 10 * DAY // SECOND
+    plan = plan_of("history", history["config"], clock, shards=2, tick_seconds=tick)
+    told = story.run(plan)
+    rows, _ = flow(history)
+    for table in IDENTITY:
+        latest = told.latest(table)
+        assert_frame_equal(without(latest, table), without(rows[table], table), check_exact=True)
+
+
+@pytest.mark.parametrize("part", PARTS[:2])
+def test_the_graph_leaves_the_rows_of_the_backfill(part: int, record_property: Record) -> None:
+    """Latest rows equal the backfill's, but for revision and emitted_at."""
+    drawn = (histories(malformed=False), st.integers(0, 1 << 30))
+    hold_in_part(equals_backfill, part, record_property, 0.07, *drawn)
+
+
+def test_gathered_blocks_leave_the_same_rows():
+    """With processing-time timers, which take blocks and write rows, the call is the session's."""
+    clock = T + HOUR
+    story = Story().wait(clock // SECOND - 60)
+    story.send(page("shop", "v", T), call("shop", T + MINUTE), at=T + 2 * MINUTE).wait(120)
+    story.wait(120).reach(T + 10 * MINUTE).wait(120).reach(T + 2 * HOUR)
+    told = story.run(plan_of("gathered", CONFIG, clock, shards=1, gather_seconds=5))
+    assert revisions(told, "shop")[-1][1:] == ("attributed", session_of("v", T))
+
+
+# --- the real server -----------------------------------------------------------------------------
+
+
+def test_messages_of_a_real_server_become_the_rows_of_the_backfill(
+    pubsub_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """On FnApiRunner, example events through Pub/Sub, many to a message and some of them twice:
+    rows and counts are the backfill's, and every message is acknowledged."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub_address)
+    make = [sys.executable, "scripts/make_examples.py", "--days", "1", "--end", "2026-06-01"]
+    subprocess.run([*make, "--output", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    lines = example_lines(tmp_path)
+    topic = make_topic(pubsub_address, ack_deadline_seconds=60)
+    again = random.Random(1).sample(lines, len(lines) // 10)
+    data = [line for _, line in [*lines, *again]]
+    topic.publish([b"\n".join(data[place : place + 50]) for place in range(0, len(data), 50)])
+    config = tomllib.loads((tmp_path / "attribeam.toml").read_text())
+    now = time.time_ns() // 1000
+    plan = plan_of("server", config, now, shards=2, tick_seconds=600)
+    APPENDED["server"] = []
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--streaming"]))
+    read = pipeline | ReadMessages(topic.subscription, stop_after_idle_seconds=1)
+    messages = read | beam.Map(lambda message: message[:2]).with_output_types(tuple[str, bytes])
+    build(pipeline, plan, messages)
+    told = finished(pipeline, "server")
+    inputs = [(None, [line for _, line in lines])]
+    rows, counts = run_flow(inputs, plan.config, KEY, now)
+    for table in IDENTITY:
+        latest = told.latest(table)
+        assert_frame_equal(without(latest, table), without(rows[table], table), check_exact=True)
+    for kind in ("pageview", "engagement", "call"):
+        assert told.counts[kind, "accepted"] == counts[kind, "accepted"]
+    written = rows["conversions"]["status"].value_counts().rows()
+    assert {status: told.counts["status", status] for status, _ in written} == dict(written)
+    with Subscription(topic.subscription) as subscription:
+        assert subscription.pull(10, 1) == []
+
+
+def example_lines(folder: Path) -> list[tuple[str, bytes]]:
+    """The lines of a folder of example events, with their kinds in them."""
+    contents = {
+        "pageview": gzip.decompress((folder / "pageviews.jsonl.gz").read_bytes()),
+        "engagement": (folder / "engagements.jsonl").read_bytes(),
+        "call": (folder / "calls.jsonl").read_bytes(),
+    }
+    return [
+        (kind, with_kind(line, kind))
+        for kind, content in contents.items()
+        for line in content.splitlines()
+    ]
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def test_the_names_of_what_keeps_state_do_not_change():
+    """A running job is updated by the names of its transforms, so these are for ever."""
+    pipeline = beam.Pipeline(options=PipelineOptions(streaming=True))
+    messages = pipeline | beam.Create([("m", b"")]).with_output_types(tuple[str, bytes])
+    build(pipeline, plan_of("names", {}, T), messages)
+    stateful = []
+
+    class Visitor(PipelineVisitor):
+        def visit_transform(self, transform_node: Any) -> None:
+            transform = transform_node.transform
+            if isinstance(transform, beam.ParDo) and is_stateful_dofn(transform.dofn):
+                stateful.append(transform_node.full_label)
+
+    pipeline.visit(Visitor())
+    assert stateful == STATEFUL

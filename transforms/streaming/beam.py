@@ -6,6 +6,7 @@ they do with elements behind the watermark.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import apache_beam as beam
@@ -81,6 +82,33 @@ class KeyedStep(beam.DoFn):
     WAKES = beam.DoFn.TimerParam(WAKE)
     GATHERS = beam.DoFn.TimerParam(GATHERED)
 
+    def __init_subclass__(cls, timers: str) -> None:
+        """Gives a stage's class timers with names of its own.
+
+        FnApiRunner mixes up timers of one name where it fuses several stateful DoFns.
+        """
+        specs = {
+            of: TimerSpec(f"{of.name} {timers}", of.time_domain)
+            for of in (cls.TICK, cls.WAKE, cls.GATHERED)
+        }
+        given = {param: beam.DoFn.TimerParam(specs[of]) for of, param in cls._params().items()}
+        for name in ("process", "take_gathered", "reach", "write"):
+            base: Any = getattr(KeyedStep, name)
+            made = FunctionType(base.__code__, base.__globals__, name)
+            made.__defaults__ = tuple(
+                next((own for param, own in given.items() if param is default), default)
+                for default in base.__defaults__
+            )
+            made.__annotations__ = base.__annotations__
+            setattr(cls, name, made)
+        on_timer(specs[cls.TICK])(cls.reach)
+        on_timer(specs[cls.WAKE])(cls.write)
+        on_timer(specs[cls.GATHERED])(cls.take_gathered)
+
+    @classmethod
+    def _params(cls) -> dict[TimerSpec, Any]:
+        return {cls.TICK: cls.TICKS, cls.WAKE: cls.WAKES, cls.GATHERED: cls.GATHERS}
+
     def process(  # noqa: PLR0917
         self,
         element: tuple[int, bytes],
@@ -104,7 +132,6 @@ class KeyedStep(beam.DoFn):
         self._set_gathered(gathered)
         return ()
 
-    @on_timer(GATHERED)
     def take_gathered(
         self,
         log: Any = LOG,
@@ -117,7 +144,6 @@ class KeyedStep(beam.DoFn):
         self._set_wake(shard, wake)
         return self._save(shard, log, meta, said, shard.meta.tick or 0)
 
-    @on_timer(TICK)
     def reach(  # noqa: PLR0917
         self,
         timestamp: Any = beam.DoFn.TimestampParam,
@@ -136,7 +162,6 @@ class KeyedStep(beam.DoFn):
         self._note(shard)
         return self._save(shard, log, meta, said, stamp)
 
-    @on_timer(WAKE)
     def write(  # noqa: PLR0917
         self,
         timestamp: Any = beam.DoFn.TimestampParam,
@@ -195,6 +220,50 @@ class KeyedStep(beam.DoFn):
         Metrics.distribution(self.name, "watermark_lag_seconds").update(lag)
 
 
+class ArrivalsStep(KeyedStep, timers="arrivals"):
+    """The step of messages."""
+
+
+class CallsStep(KeyedStep, timers="calls"):
+    """The step of calls."""
+
+
+class VisitorsStep(KeyedStep, timers="visitors"):
+    """The step of visitors."""
+
+
+class CandidatesStep(KeyedStep, timers="candidates"):
+    """The step of candidates."""
+
+
+class DecisionsStep(KeyedStep, timers="decisions"):
+    """The step of decisions."""
+
+
+class ConversionsStep(KeyedStep, timers="conversions"):
+    """The step of the revisions of conversions."""
+
+
+class SessionsStep(KeyedStep, timers="sessions"):
+    """The step of the revisions of sessions."""
+
+
+class DisplaysStep(KeyedStep, timers="displays"):
+    """The step of the revisions of displays."""
+
+
+STEPS: dict[str, type[KeyedStep]] = {
+    "arrivals": ArrivalsStep,
+    "calls": CallsStep,
+    "visitors": VisitorsStep,
+    "candidates": CandidatesStep,
+    "decisions": DecisionsStep,
+    "conversions": ConversionsStep,
+    "sessions": SessionsStep,
+    "displays": DisplaysStep,
+}
+
+
 def _emptied(bag: Any) -> list[bytes]:
     """What is in a bag, which is then empty."""
     blocks = list(bag.read())
@@ -207,7 +276,7 @@ def _emptied(bag: Any) -> list[bytes]:
 class ShardedStage(beam.PTransform[Any, Any]):
     """Brings tables of inputs, given by name, to the shards of a stage; gives outputs by name.
 
-    name: under which its metrics are kept. keys: of each input the columns that its shard goes
+    name: one of STEPS. keys: of each input the columns that its shard goes
     by, None for messages.
     """
 
@@ -232,16 +301,17 @@ class ShardedStage(beam.PTransform[Any, Any]):
             for name, table in tables.items()
         )
         packed = split | beam.Flatten()
-        return packed | "Step" >> keyed_step(self.keyed, self.name, self.outputs)
+        return packed | keyed_step(self.keyed, self.name, self.outputs)
 
 
 def keyed_step(keyed: KeyedStage, name: str, outputs: Sequence[str]) -> Any:
     """A stage over packed blocks by shard (shard, bytes); its tables by the names of outputs.
 
-    name: under which its metrics are kept.
+    name: one of STEPS, under which its metrics are kept.
     """
-    return (
-        beam.ParDo(KeyedStep(keyed, name))
-        .with_output_types(pl.DataFrame, **dict.fromkeys(outputs, pl.DataFrame))
-        .with_outputs(*outputs)
+    step = beam.ParDo(STEPS[name](keyed, name)).with_output_types(
+        pl.DataFrame, **dict.fromkeys(outputs, pl.DataFrame)
     )
+    # Not its class' name, by which a running job could not be updated were that to change.
+    step.label = "Step"
+    return step.with_outputs(*outputs)
