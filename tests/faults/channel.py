@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from faults.events import HOUR, MINUTE, SECOND
+from faults.events import DAY, HOUR, MINUTE, SECOND
 
 from pipelines.pubsub import Message
 
@@ -90,7 +90,9 @@ class Channel:
         delayed = [number for number in numbers if draw.random() < 0.03]
         for number in delayed:
             self.waiting.insert(draw.randrange(len(self.messages) // 10), number)
-        again = draw.sample(self.done[-200:], min(3, len(self.done))) if draw.random() < 0.3 else []
+        # Not older than a day: what is beyond the lateness would rightly be a dead letter.
+        recent = [n for n in self.done if self._now - self.messages[n][0] < DAY]
+        again = draw.sample(recent, min(3, len(recent))) if draw.random() < 0.3 else []
         self._tell("delayed", len(delayed))
         self._tell("delivered again", len(again))
         chosen = [number for number in numbers if number not in delayed] + again

@@ -125,7 +125,7 @@ def check(run: FaultRun, report: Mapping[str, Any]) -> None:
     assert_latest(output, expected)
     assert imbalances(dict(report)) == []
     assert report["rows"]["conversions"]["waiting"] == 0
-    assert report["dead_letters"] == {}
+    assert report["dead_letters"] == {}, report["dead_letters"]
     assert json.loads((output / REPORT).read_text())["ledger"] == report["ledger"]
     for strays in (STATE + "/outbox", OUTPUT + "/.staging"):
         assert list((run.folder / strays).glob("*")) == []
