@@ -12,12 +12,23 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from backfill_runs import NOW, backfill, everything, story_files, write
+from bigquery_runs import query
+from emulators.servers import bigquery_server
 from tables import KEY
+from warehouse_runs import call, conversions
 
 from pipelines.backfill import UsageError
+from pipelines.bigquery.service import EMULATOR, connect
+from pipelines.bigquery.stream_sink import WRITE_EMULATOR
 from pipelines.flex import backfill_arguments, launch, main, read_parameters
-from pipelines.flex_jobs import RunBackfill, local_config, read_arguments, run_backfill_pipeline
-from schemas.config import ConfigError
+from pipelines.flex_jobs import (
+    RunBackfill,
+    local_config,
+    open_writer,
+    read_arguments,
+    run_backfill_pipeline,
+)
+from schemas.config import ConfigError, parse_config
 
 SECRET = "projects/my-project/secrets/attribeam-key/versions/1"
 DATAFLOW = (
@@ -129,6 +140,37 @@ def test_a_configuration_elsewhere_is_copied_here(tmp_path: Path) -> None:
     for missing in (f"elsewhere://{tmp_path}/b.toml", "nowhere://a.toml"):
         with pytest.raises(ConfigError, match="cannot be read"), local_config(missing):
             pass
+
+
+def test_without_access_to_the_secret_a_launch_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Exit 2 with one message that names the version and the role."""
+    monkeypatch.delenv("ATTRIBEAM_KEY")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with pytest.raises(SystemExit) as ended:
+        main([*STREAM, *DATAFLOW])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"attribeam: error: {SECRET}: no key can be had (DefaultCredentialsError)"
+    )
+    assert "roles/secretmanager.secretAccessor" in said
+
+
+def test_the_streams_writer_makes_an_accounts_tables_and_appends(
+    bigquery_addresses: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that comes for the first time gets its dataset, and its rows."""
+    with bigquery_server() as addresses:
+        monkeypatch.setenv(EMULATOR, addresses.rest)
+        monkeypatch.setenv(WRITE_EMULATOR, addresses.grpc)
+        writer = open_writer("bigquery://test/EU", parse_config({}), "europe-west3")
+        writer.append("conversions", conversions(call("1"), call("2"))["conversions"])
+        rows = query(connect("test"), "SELECT call_id FROM `test.shop.conversions_latest`")
+    assert sorted(rows) == [("1",), ("2",)]
 
 
 @pytest.mark.parametrize("arguments", [STREAM, BACKFILL])
