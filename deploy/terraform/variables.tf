@@ -161,7 +161,7 @@ variable "alert_emails" {
 }
 
 variable "checked_datasets" {
-  description = "Datasets of accounts whose rows are checked daily; they must be there (attribeam tables apply)."
+  description = "Datasets of accounts, in this location, whose rows are checked daily; attribeam tables apply first."
   type        = set(string)
   default     = []
 }
