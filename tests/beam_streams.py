@@ -125,8 +125,7 @@ class Story:
         return self
 
     def reach(self, watermark: int) -> "Story":
-        """Moves the watermark on; TestStream knows whole milliseconds only."""
-        self.stream.advance_watermark_to(Timestamp(micros=watermark // 1_000 * 1_000))
+        self.stream.advance_watermark_to(Timestamp(micros=watermark))
         return self
 
     def wait(self, seconds: float) -> "Story":

@@ -274,8 +274,10 @@ def equals_backfill(history: History, seed: int) -> None:
         messages = [(f"m{place + number}", line) for number, (_, line) in enumerate(batch)]
         story.deliver(messages, watermark)
         place += size
-        if place < len(lines) and bounds[place] - HOUR > watermark and draw.random() < 0.5:
-            watermark = bounds[place] - HOUR
+        # TestStream wants whole milliseconds, and each time more of them.
+        reached = bounds[min(place, len(lines) - 1)] // 1_000 * 1_000 - HOUR
+        if place < len(lines) and watermark < reached and draw.random() < 0.5:
+            watermark = reached
             story.reach(watermark)
     story.reach(BEGIN + 80 * DAY)
     clock, tick = BEGIN + 60 * DAY, 10 * DAY // SECOND
