@@ -81,6 +81,7 @@ def run_backfill(asked: Backfill) -> dict[str, Any]:
     warehouse is then as it was.
     """
     began = time.monotonic()
+    _check_runner(asked.beam_options)
     config = load_config(asked.config)
     settings = DecodeSettings(config, load_key(), asked.now)
     splits = find_splits(asked)
@@ -162,6 +163,15 @@ def local_options(given: Sequence[str]) -> PipelineOptions:
     """Beam's options; without a runner, the local one that is tested (FnApiRunner)."""
     named = any(option.split("=")[0] == "--runner" for option in given)
     return PipelineOptions([*given] if named else ["--runner=FnApiRunner", *given])
+
+
+def _check_runner(beam_options: Sequence[str]) -> None:
+    runner = local_options(beam_options).view_as(StandardOptions).runner
+    if "dataflow" in runner.lower():
+        raise UsageError(
+            f"--runner={runner}: a backfill commits what its workers wrote aside, so they must "
+            "share a disk; on Google Cloud launch the Flex Template (docs/deploy.md)"
+        )
 
 
 def runs_here(beam_options: Sequence[str]) -> bool:

@@ -10,7 +10,14 @@ from backfill_runs import KINDS, NOW
 from polars.testing import assert_frame_equal
 from tables import KEY
 
-from pipelines.backfill import Backfill, find_splits, local_options, make_plan
+from pipelines.backfill import (
+    Backfill,
+    UsageError,
+    find_splits,
+    local_options,
+    make_plan,
+    run_backfill,
+)
 from pipelines.graph import BackfillPlan, build
 from pipelines.parquet import read_file, table_files
 from schemas.config import load_config
@@ -93,3 +100,19 @@ def test_the_bundle_based_runner_gives_the_same_rows(story: Path, tmp_path: Path
     assert expected.keys() == found.keys()
     for name, rows in expected.items():
         assert_frame_equal(found[name], rows)
+
+
+def test_a_runner_whose_workers_share_no_disk_is_refused(story: Path, tmp_path: Path):
+    """Rows that workers elsewhere wrote aside could not be committed, so it is said before."""
+    given = {f"{kind}s": [str(story / f"{kind}s.jsonl")] for kind in KINDS}
+    asked = Backfill(
+        **given,
+        erasures=[],
+        config=None,
+        output=tmp_path / "warehouse",
+        now=NOW,
+        beam_options=["--runner=DataflowRunner"],
+    )
+    with pytest.raises(UsageError, match="Flex Template"):
+        run_backfill(asked)
+    assert not asked.output.exists()
