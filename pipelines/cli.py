@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits with its code."""
     parser = make_parser()
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command not in ("backfill", "deploy-check"):
+    if rest and options.command not in ("backfill", "stream", "deploy-check"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     sys.exit(COMMANDS[options.command](options, rest))
 
@@ -121,8 +121,10 @@ def _beam_flags(options: type[Any]) -> set[str]:
     return flags
 
 
-def stream(options: argparse.Namespace, _: Sequence[str]) -> int:
-    """`attribeam stream`."""
+def stream(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
+    """`attribeam stream`: on this machine, or started on the runner that Beam's options name."""
+    if any(option.split("=")[0] == "--runner" for option in beam_options):
+        return _launch_stream(options, beam_options)
     from pipelines.options_stream import STATE
     from pipelines.output import OutputError
     from pipelines.pubsub import SourceError
@@ -143,6 +145,7 @@ def stream(options: argparse.Namespace, _: Sequence[str]) -> int:
         config=options.config,
         drain=options.drain,
         metrics_port=options.metrics_port,
+        region=_region(beam_options),
     )
     try:
         report = run_stream(asked)
@@ -156,6 +159,24 @@ def stream(options: argparse.Namespace, _: Sequence[str]) -> int:
         print(json.dumps(report, indent=2))
     else:
         print_stream_summary(report, options.output)
+    return 0
+
+
+def _region(beam_options: Sequence[str]) -> str | None:
+    """Beam's --region: where this machine is. Exits where another option is given."""
+    parser = argparse.ArgumentParser(prog="attribeam stream", add_help=False, allow_abbrev=False)
+    parser.add_argument("--region")
+    region: str | None = parser.parse_args(list(beam_options)).region
+    return region
+
+
+def _launch_stream(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
+    """Starts the stream as a job, as its Flex Template does."""
+    from pipelines.flex import main as launch
+
+    config = [f"--config={options.config}"] if options.config else []
+    asked = [f"--subscription={options.subscription}", f"--output={options.output}", *config]
+    launch(["--command=stream", *asked, *beam_options])
     return 0
 
 

@@ -13,6 +13,9 @@ EXAMPLES = """examples:
   attribeam stream --subscription projects/p/subscriptions/events --output warehouse --drain
   attribeam stream --subscription projects/p/subscriptions/events \\
       --output bigquery://p/EU --state attribeam-state
+  attribeam stream --subscription projects/p/subscriptions/events --output bigquery://p/EU \\
+      --runner DataflowRunner --region europe-west3 --key_secret=projects/p/secrets/k/versions/1
+With --runner the stream is started as a job there (docs/deploy.md), with Beam's options.
 PUBSUB_EMULATOR_HOST names a local Pub/Sub server.
 """
 STATE = ".stream"

@@ -30,7 +30,8 @@ class BatchGivenUp(BaseException):
 
 @dataclass(frozen=True)
 class Stream:
-    """What was asked for; state: the folder that the stream's memory is kept in."""
+    """What was asked for; state: the folder that the stream's memory is kept in; region: where this
+    machine is, which `allowed_locations` may ask for."""
 
     subscription: str
     output: str
@@ -38,6 +39,7 @@ class Stream:
     config: Path | None = None
     drain: bool = False
     metrics_port: int | None = None
+    region: str | None = None
 
 
 def run_stream(asked: Stream) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def run_stream(asked: Stream) -> dict[str, Any]:
     """
     check_name(asked.subscription)
     config = load_config(asked.config)
-    sink = open_sink(asked.output, config)
+    sink = open_sink(asked.output, config, asked.region)
     key = load_key()
     with (
         clear_output_errors(asked.state),

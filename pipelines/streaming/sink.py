@@ -33,8 +33,8 @@ class LocalSink:
             raise SinkBusy(str(held)) from held
 
 
-def open_sink(output: str, config: Config) -> Sink:
-    """The sink that `--output` names.
+def open_sink(output: str, config: Config, region: str | None = None) -> Sink:
+    """The sink that `--output` names; region: where the run works.
 
     Raises ConfigError where it names none, OutputError where BigQuery cannot be had.
     """
@@ -45,4 +45,4 @@ def open_sink(output: str, config: Config) -> Sink:
     # Google's client takes a second to import, which a local stream need not wait for.
     from pipelines.bigquery.stream_sink import open_bigquery_sink  # noqa: PLC0415
 
-    return open_bigquery_sink(output, config)
+    return open_bigquery_sink(output, config, region)
