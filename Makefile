@@ -27,7 +27,8 @@ emulators: setup  ## The servers that tests run against, built once with Go
 	$(BIN)/python tests/emulators/servers.py
 
 test: setup  ## All tests that can run here
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	@# Many tests wait for servers and processes, so there are more workers than processors.
+	$(BIN)/python -m pytest -n 6 --dist loadgroup
 
 faults: setup  ## A stream killed, failing and badly fed 200 times, against a backfill
 	PYTHONPATH=.:tests $(BIN)/python -m faults.run --faults 200 --seed 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines.flex import OWN
 from pipelines.options import make_parser
 from schemas.config import load_config, parse_config
 from schemas.tables import TABLES
@@ -75,6 +76,7 @@ def test_every_command_is_documented():
 def test_no_document_names_a_flag_that_does_not_exist():
     """A flag in a command or a sentence is attribeam's, or Beam's."""
     ours = {flag for command in commands() for flag in flags_of(command)} | {"--help"}
+    ours |= {f"--{name}" for names in OWN.values() for name in names}  # of a Flex Template
     told = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", "".join(map(_text, PAGES))))
     scripts = {"--markdown", "--runs", "--data-file"}  # of benchmarks/run.py; of gcloud
     unknown = told - ours - scripts
