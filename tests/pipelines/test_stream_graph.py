@@ -99,6 +99,10 @@ def call(account: str, start: int, **more: Any) -> dict[str, Any]:
     }
 
 
+# All stories are told by one run, which one worker makes.
+one_run = pytest.mark.xdist_group("stories of the stream")
+
+
 def session_of(visitor: str, start: int) -> str:
     return f"{visitor}-{start // 1000}"
 
@@ -169,11 +173,13 @@ def revisions(told: Appended, account: str) -> list[tuple[Any, ...]]:
     return rows.select("revision", "status", "session_id").rows()
 
 
+@one_run
 def test_a_call_waits_for_the_watermark(told: Appended):
     """What comes before the watermark has passed a call's start is in its first and only row."""
     assert revisions(told, "early") == [(1, "attributed", session_of("w", T + MINUTE - SECOND))]
 
 
+@one_run
 def test_a_late_pageview_writes_a_revision(told: Appended):
     """A call is written without a session, then with the one that came late."""
     assert revisions(told, "late") == [
@@ -182,12 +188,14 @@ def test_a_late_pageview_writes_a_revision(told: Appended):
     ]
 
 
+@one_run
 def test_what_comes_again_writes_nothing(told: Appended):
     """Messages and events that come twice leave one row of the call and one of the session."""
     assert revisions(told, "repeated") == [(1, "attributed", session_of("v", T))]
     assert told.rows("sessions").filter(account="repeated").height == 1
 
 
+@one_run
 def test_a_reused_number_goes_to_who_has_it(told: Appended):
     """Two calls to one number go to the visitors who saw it last before each."""
     latest = told.latest("conversions").filter(account="reused").sort("call_id")
@@ -197,6 +205,7 @@ def test_a_reused_number_goes_to_who_has_it(told: Appended):
     ]
 
 
+@one_run
 def test_a_corrected_call_is_decided_anew(told: Appended):
     """A later version of a call, to another number, goes to another visitor.
 
@@ -207,6 +216,7 @@ def test_a_corrected_call_is_decided_anew(told: Appended):
     assert last[1:] == ("attributed", session_of("v2", T))
 
 
+@one_run
 def test_a_call_with_another_caller_has_the_newer_row(told: Appended):
     """The shard of the caller that a call had has no say any more."""
     first, *later = told.rows("conversions").filter(account="handed over").iter_rows(named=True)
@@ -215,6 +225,7 @@ def test_a_call_with_another_caller_has_the_newer_row(told: Appended):
     assert later[-1]["caller_key"] != first["caller_key"]
 
 
+@one_run
 def test_a_call_that_moves_to_another_day_leaves_the_old_one(told: Appended):
     """The old day gets a superseded row, the new day the call."""
     rows = told.rows("conversions").filter(account="moved")
@@ -224,6 +235,7 @@ def test_a_call_that_moves_to_another_day_leaves_the_old_one(told: Appended):
     assert told.latest("conversions").filter(account="moved").height == 1
 
 
+@one_run
 def test_a_late_form_attributes_the_call(told: Appended):
     """A number entered before the call, heard of after its row, decides it."""
     rows = told.rows("conversions").filter(account="form")
@@ -233,6 +245,7 @@ def test_a_late_form_attributes_the_call(told: Appended):
     ]
 
 
+@one_run
 def test_sessions_that_late_events_merge_leave_a_deleted_row(told: Appended):
     """Two sessions become one: of the second a row says that it is gone."""
     rows = told.rows("sessions").filter(account="merged")
@@ -240,6 +253,7 @@ def test_sessions_that_late_events_merge_leave_a_deleted_row(told: Appended):
     assert told.latest("sessions").filter(account="merged")["pageviews"].to_list() == [3]
 
 
+@one_run
 def test_what_comes_too_late_is_a_dead_letter(told: Appended):
     """A pageview and the correction of a settled call, each once, and no row changes for them."""
     letters = told.rows("dead_letters").filter(code="too_late").sort("event_type")
@@ -251,6 +265,7 @@ def test_what_comes_too_late_is_a_dead_letter(told: Appended):
     assert told.rows("sessions").filter(visitor_id="late").is_empty()
 
 
+@one_run
 def test_a_poison_message_is_a_dead_letter_once(told: Appended):
     """A message that comes again gives the dead letter that it gave before, so not again."""
     letters = told.rows("dead_letters").filter(code="not_json")
