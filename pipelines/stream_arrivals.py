@@ -1,7 +1,6 @@
 """The first stages of the stream on Beam: messages to events, and calls that come too late."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,12 +11,12 @@ from schemas.config import Config
 from transforms.decode import DecodeSettings, decode_block, message_block
 from transforms.decode_block import DEAD_LETTERS, Block
 from transforms.settings import DAY
-from transforms.steps import COUNTS, Tables
+from transforms.steps import Tables
 from transforms.streaming.calls import CallsStage
 from transforms.streaming.lateness import (
-    TOO_LATE,
     call_letters,
     in_time,
+    late_counts,
     late_letters,
 )
 from transforms.streaming.state import Change, Outcome, Schema, State, change, key_of
@@ -112,11 +111,3 @@ def fresh_letters(state: State, letters: pl.DataFrame, now: int) -> tuple[pl.Dat
     fresh = parts.join(known, on="part", how="anti")
     kept = fresh.select("part", pl.lit(now + REDELIVERED, pl.Int64).alias("due"))
     return fresh.drop("part"), change(kept, cleared=kept["part"])
-
-
-def late_counts(late: Mapping[str, int]) -> pl.DataFrame:
-    """Counts of events that come too late, by kind: kind, name, count."""
-    total = Counter(late).total()
-    rows = [(kind, "dead_letters", count) for kind, count in late.items()]
-    rows += [("dead_letters", f"dead_letter.{TOO_LATE}", total)] if total else []
-    return pl.DataFrame(rows, schema=COUNTS, orient="row")

@@ -5,7 +5,7 @@ rows. Only then is it acknowledged. A message that comes again is recognised by 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from transforms.rows import dead_letter_rows
 from transforms.settings import DAY, MICROSECONDS
 from transforms.steps import COUNTS, Tables
 from transforms.streaming.flow import WRITTEN, Flow, make_stages
-from transforms.streaming.lateness import TABLES, TOO_LATE, in_time, late_letters
+from transforms.streaming.lateness import TABLES, in_time, late_counts, late_letters
 from transforms.streaming.revisions import NEVER
 from transforms.streaming.watermark import BEGINNING, Watermark
 
@@ -118,7 +118,7 @@ class LocalStream:
         letters = [decoded.dead_letters]
         if late.total():
             letters.append(late_letters(block, settings, self.watermark.value, taken["late"]))
-            counts.append(_late_counts(late))
+            counts.append(late_counts(late))
         self._put_letters(pl.concat(letters), clock)
         self.counters.add(pl.concat([*counts, taken["counts"]]))
         return _latest_time(events)
@@ -162,12 +162,6 @@ def _latest_time(events: Tables) -> int | None:
     times = [events[kind][TIME_FIELD[kind]].max() for kind in TABLES]
     known = [time for time in times if isinstance(time, int)]
     return max(known) if known else None
-
-
-def _late_counts(late: Mapping[str, int]) -> pl.DataFrame:
-    rows = [(kind, "dead_letters", count) for kind, count in late.items()]
-    rows.append(("dead_letters", f"dead_letter.{TOO_LATE}", sum(late.values())))
-    return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
 
 def _decision_counts(conversions: pl.DataFrame) -> pl.DataFrame:

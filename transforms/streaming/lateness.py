@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -13,7 +13,7 @@ from transforms.decode_event import AHEAD, TIME_FIELD, Event, event_kind, read_e
 from transforms.decode_json import JSON_WHITESPACE, RejectedError, parse_object
 from transforms.decode_protect import ANALYTICS
 from transforms.settings import allowed_lateness, with_settings
-from transforms.steps import Tables
+from transforms.steps import COUNTS, Tables
 from transforms.streaming.state import Schema
 
 TOO_LATE = "too_late"
@@ -43,6 +43,14 @@ def in_time(decoded: Decoded, settings: DecodeSettings, watermark: int) -> Punct
         events[kind] = rows.filter(~is_late)
         late[kind] = int(is_late.sum())
     return Punctual(events, late)
+
+
+def late_counts(late: Mapping[str, int]) -> pl.DataFrame:
+    """Counts of events that come too late, by kind: kind, name, count."""
+    total = Counter(late).total()
+    rows = [(kind, "dead_letters", count) for kind, count in late.items()]
+    rows += [("dead_letters", f"dead_letter.{TOO_LATE}", total)] if total else []
+    return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
 
 def late_letters(
