@@ -85,10 +85,11 @@ def _apply(folder: Path, run: Path, move: Move) -> None:
 def _sync(paths: Iterable[Path]) -> None:
     """Makes files and folders survive a power cut."""
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(_sync_one, paths))
+        list(threads.map(sync_path, paths))
 
 
-def _sync_one(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Makes a file or folder survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from pipelines.streaming.segments import sync
+from pipelines.journal import sync_path
 from pipelines.streaming.store import Store
 
 OUTBOX = "outbox"
@@ -55,7 +55,7 @@ class Outbox:
         row = self._execute('INSERT INTO outbox (name, "rows") VALUES (?, ?)', (table, rows.height))
         path = self._path(row.lastrowid or 0)
         rows.write_ipc(path, compression="lz4")
-        sync(path)
+        sync_path(path)
 
     def waiting(self) -> int:
         """How many rows the warehouse has not confirmed."""

@@ -1,12 +1,13 @@
 """Segments: the rows of a store's tables, in Arrow files that never change."""
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+
+from pipelines.journal import sync_path
 
 FOLDER = "segments"
 # Where rows are: `count` rows of a part, from row `start` of a segment on.
@@ -46,7 +47,7 @@ class Segments:
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(self._write, self._new))
         if self._new:
-            sync(self.folder)
+            sync_path(self.folder)
 
     def settle(self) -> None:
         """After the commit: what was written is read from its file, what was dropped goes."""
@@ -80,19 +81,10 @@ class Segments:
     def _write(self, segment: int) -> None:
         path = self._path(segment)
         self._new[segment].write_ipc(path, compression="uncompressed")
-        sync(path)
+        sync_path(path)
 
     def _path(self, segment: int) -> Path:
         return self.folder / f"{segment}.arrow"
-
-
-def sync(path: Path) -> None:
-    """Makes a file or folder survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _places(runs: pl.DataFrame) -> pl.Series:
