@@ -30,7 +30,7 @@ import test_store
 store = module.Store(Path(sys.argv[1]), test_store.STAGES)
 test_store.fill(store, 3)
 point, where = sys.argv[2:]
-place = {"sync": (segments, "sync"), "unlink": (Path, "unlink")}[point]
+place = {"sync": (segments, "sync_path"), "unlink": (Path, "unlink")}[point]
 plain = getattr(*place)
 def die(*arguments, **named):
     if where in str(arguments[0]):
