@@ -10,10 +10,10 @@ from pipelines.graph import decoded_counts
 from schemas.config import Config
 from transforms.decode import DecodeSettings, decode_block, message_block
 from transforms.decode_block import DEAD_LETTERS, Block
-from transforms.settings import DAY
 from transforms.steps import Tables
 from transforms.streaming.calls import CallsStage
 from transforms.streaming.lateness import (
+    REDELIVERED,
     call_letters,
     in_time,
     late_counts,
@@ -21,8 +21,6 @@ from transforms.streaming.lateness import (
 )
 from transforms.streaming.state import Change, Outcome, Schema, State, change, key_of
 
-# So long (us) a message may come again; until then its dead letters are known.
-REDELIVERED = 31 * DAY
 SETTLED: Schema = {"account": pl.String, "call_id": pl.String}
 LETTERS: Schema = {"letters": pl.List(pl.Struct(DEAD_LETTERS))}
 LETTER_KEY = key_of("letter", "dead_letter_id")

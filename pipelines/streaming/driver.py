@@ -4,7 +4,6 @@ A batch of messages changes nothing, or everything in one transaction: state, wa
 rows. Only then is it acknowledged. A message that comes again is recognised by its events.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,18 +23,15 @@ from transforms.decode import DecodeSettings, decode_block, message_block
 from transforms.decode_event import TIME_FIELD
 from transforms.models import excluded_callers
 from transforms.rows import dead_letter_rows
-from transforms.settings import DAY, MICROSECONDS
+from transforms.settings import MICROSECONDS
 from transforms.steps import COUNTS, Tables
 from transforms.streaming.flow import WRITTEN, Flow, make_stages
-from transforms.streaming.lateness import TABLES, in_time, late_counts, late_letters
+from transforms.streaming.lateness import REDELIVERED, TABLES, in_time, late_counts, late_letters
 from transforms.streaming.revisions import NEVER
 from transforms.streaming.watermark import BEGINNING, Watermark
 
-LOG = logging.getLogger(__name__)
 # Segments are looked through for what can be merged after so many batches.
 MERGE_EVERY = 8
-# So long (us) a message may come again; until then its dead letters are known.
-REDELIVERED = 31 * DAY
 
 
 class LocalStream:

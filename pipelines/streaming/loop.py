@@ -111,6 +111,8 @@ class Loop:
 
     def _ship(self) -> None:
         """Ships what is waiting; while the warehouse is busy the rows stay."""
+        if not self.stream.outbox.waiting():
+            return  # the report is a look at all counts
         try:
             self.stream.outbox.ship(self.sink, self.stream.report())
             self._busy = ""

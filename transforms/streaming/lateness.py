@@ -12,11 +12,13 @@ from transforms.decode_dead import DeadLetter, dead_letter_table
 from transforms.decode_event import AHEAD, TIME_FIELD, Event, event_kind, read_event
 from transforms.decode_json import JSON_WHITESPACE, RejectedError, parse_object
 from transforms.decode_protect import ANALYTICS
-from transforms.settings import allowed_lateness, with_settings
+from transforms.settings import DAY, allowed_lateness, with_settings
 from transforms.steps import COUNTS, Tables
 from transforms.streaming.state import Schema
 
 TOO_LATE = "too_late"
+# So long (us) a message may come again; until then its dead letters are known.
+REDELIVERED = 31 * DAY
 # Lines without these are no calls, however their letters are written.
 MAY_BE_CALL = re.compile(rb"call|\\u", re.IGNORECASE)
 CALL_LETTERS: Schema = {**DEAD_LETTERS, "call_id": pl.String}
