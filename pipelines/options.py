@@ -5,15 +5,13 @@ import datetime as dt
 import re
 import time
 from pathlib import Path
-from typing import TypeAlias
 
 from pipelines.options_accuracy import add_calibrate, add_evaluate, add_simulate
 from pipelines.options_bigquery import add_expire, add_tables
+from pipelines.options_command import Commands, add_command
 from pipelines.options_deploy import add_deploy_check
 from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 FILES = "files, folders or globs: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; local or gs://"
 BACKFILL_EXAMPLES = """examples:
@@ -53,13 +51,12 @@ def backfill_flags() -> set[str]:
 
 
 def _backfill(commands: Commands) -> argparse.ArgumentParser:
-    backfill = commands.add_parser(
+    backfill = add_command(
+        commands,
         "backfill",
-        help="attribute the calls in files of events and write a warehouse",
+        "attribute the calls in files of events and write a warehouse",
+        BACKFILL_EXAMPLES,
         description="Attributes calls from files of events; replaces the days it covers.",
-        epilog=BACKFILL_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = backfill.add_argument
     add("--pageviews", nargs="+", required=True, metavar="PATH", help=f"pageviews; {FILES}")
@@ -86,12 +83,11 @@ def _backfill(commands: Commands) -> argparse.ArgumentParser:
 
 
 def _explain(commands: Commands) -> None:
-    explain = commands.add_parser(
+    explain = add_command(
+        commands,
         "explain",
-        help="say in words why a call was decided as it was",
-        epilog="example:\n  attribeam explain call-4711 --output warehouse",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "say in words why a call was decided as it was",
+        "example:\n  attribeam explain call-4711 --output warehouse",
     )
     explain.add_argument("call_id", metavar="CALL_ID")
     explain.add_argument("--output", required=True, type=Path, metavar="DIR", help="the warehouse")
@@ -101,12 +97,11 @@ def _explain(commands: Commands) -> None:
 
 
 def _doctor(commands: Commands) -> None:
-    doctor = commands.add_parser(
+    doctor = add_command(
+        commands,
         "doctor",
-        help="check Python, versions, key, configuration, input and output",
-        epilog="example:\n  attribeam doctor --config attribeam.toml --output warehouse",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "check Python, versions, key, configuration, input and output",
+        "example:\n  attribeam doctor --config attribeam.toml --output warehouse",
     )
     doctor.add_argument("--config", type=Path, metavar="FILE", help="configuration to check")
     doctor.add_argument(
@@ -119,12 +114,11 @@ def _doctor(commands: Commands) -> None:
 
 
 def _report(commands: Commands) -> None:
-    report = commands.add_parser(
+    report = add_command(
+        commands,
         "report",
-        help="write one HTML file that shows what a warehouse holds",
-        epilog="example:\n  attribeam report --output warehouse --html calls.html",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "write one HTML file that shows what a warehouse holds",
+        "example:\n  attribeam report --output warehouse --html calls.html",
     )
     report.add_argument("--output", required=True, metavar="DIR", help="the warehouse")
     report.add_argument(

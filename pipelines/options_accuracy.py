@@ -2,25 +2,22 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipelines.options import Commands
+from pipelines.options_command import Commands, add_command
 
 MOST_DAYS = 3_650
 
 
-def add_simulate(commands: "Commands") -> None:
+def add_simulate(commands: Commands) -> None:
     """`attribeam simulate`."""
-    simulate = commands.add_parser(
+    simulate = add_command(
+        commands,
         "simulate",
-        help="make events of sites with a number pool, and the truth about their calls",
+        "make events of sites with a number pool, and the truth about their calls",
+        "example:\n  attribeam simulate --days 14 --seed 1 --profile quiet_shop "
+        "--set pool_numbers=4 --output simulated",
         description="Writes pageviews.jsonl, engagements.jsonl, calls.jsonl, attribeam.toml and "
         "truth.csv. Parameters and profiles: docs/simulate.md.",
-        epilog="example:\n  attribeam simulate --days 14 --seed 1 --profile quiet_shop "
-        "--set pool_numbers=4 --output simulated",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = simulate.add_argument
     add("--days", type=_days, required=True, metavar="N", help="how many days")
@@ -38,16 +35,15 @@ def add_simulate(commands: "Commands") -> None:
     add("--json", action="store_true", help="print the counts as JSON")
 
 
-def add_evaluate(commands: "Commands") -> None:
+def add_evaluate(commands: Commands) -> None:
     """`attribeam evaluate`."""
-    evaluate = commands.add_parser(
+    evaluate = add_command(
+        commands,
         "evaluate",
-        help="measure a warehouse against the truth of its calls",
+        "measure a warehouse against the truth of its calls",
+        "example:\n  attribeam evaluate --output warehouse --truth simulated/truth.csv",
         description="Shares right, wrong, missed and abstained, calibration, and the rules that "
         "others use on the same calls (these need backfill --detail).",
-        epilog="example:\n  attribeam evaluate --output warehouse --truth simulated/truth.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = evaluate.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")
@@ -55,17 +51,16 @@ def add_evaluate(commands: "Commands") -> None:
     add("--json", action="store_true", help="print the figures as JSON")
 
 
-def add_calibrate(commands: "Commands") -> None:
+def add_calibrate(commands: Commands) -> None:
     """`attribeam calibrate`."""
-    calibrate = commands.add_parser(
+    calibrate = add_command(
+        commands,
         "calibrate",
-        help="fit the model's parameters to a warehouse, without truth",
+        "fit the model's parameters to a warehouse, without truth",
+        "example:\n  attribeam calibrate --output warehouse --config attribeam.toml "
+        "--write fitted.toml",
         description="Fits each account's parameters to its own calls and page views (backfill "
         "--detail) and writes a configuration with them, their bounds and what they rest on.",
-        epilog="example:\n  attribeam calibrate --output warehouse --config attribeam.toml "
-        "--write fitted.toml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = calibrate.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")

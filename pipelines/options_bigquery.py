@@ -1,11 +1,9 @@
 """Options of the commands that concern BigQuery and retention."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from pipelines.options_command import Commands, add_command
 
 TABLES_EXAMPLES = """examples:
   attribeam tables diff --output bigquery://my-project/EU --config attribeam.toml
@@ -16,12 +14,11 @@ TABLES_EXAMPLES = """examples:
 
 def add_expire(commands: Commands, moment: Callable[[str], int]) -> None:
     """`attribeam expire`; moment: reads a time."""
-    expire = commands.add_parser(
+    expire = add_command(
+        commands,
         "expire",
-        help="take days whose time is over out of a local warehouse",
-        epilog="example:\n  attribeam expire --output warehouse --config attribeam.toml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "take days whose time is over out of a local warehouse",
+        "example:\n  attribeam expire --output warehouse --config attribeam.toml",
     )
     add = expire.add_argument
     add("--output", required=True, metavar="DIR", help="folder of the warehouse")
@@ -32,14 +29,13 @@ def add_expire(commands: Commands, moment: Callable[[str], int]) -> None:
 
 def add_tables(commands: Commands) -> None:
     """`attribeam tables`."""
-    tables = commands.add_parser(
+    tables = add_command(
+        commands,
         "tables",
-        help="create and change the tables of accounts in BigQuery",
+        "create and change the tables of accounts in BigQuery",
+        TABLES_EXAMPLES,
         description="Datasets, tables and views of the accounts that the configuration names and "
         "of those that have a dataset in the project.",
-        epilog=TABLES_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = tables.add_argument
     add(

@@ -1,10 +1,8 @@
 """The options of attribeam deploy-check."""
 
-import argparse
 from pathlib import Path
-from typing import TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from pipelines.options_command import Commands, add_command
 
 EXAMPLES = """example:
   attribeam deploy-check --config attribeam.toml --output bigquery://my-project/EU \\
@@ -18,14 +16,13 @@ EXAMPLES = """example:
 
 def add_deploy_check(commands: Commands) -> None:
     """Adds the command to the parser."""
-    check = commands.add_parser(
+    check = add_command(
+        commands,
         "deploy-check",
-        help="make the jobs for Dataflow without submitting them, and check them",
+        "make the jobs for Dataflow without submitting them, and check them",
+        EXAMPLES,
         description="Checks the options given (those of Beam), the region and the names of all "
         "transforms. Needs no network, no key and no credentials; submits nothing.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = check.add_argument
     add("--config", type=Path, metavar="FILE", help="TOML configuration (defaults without one)")

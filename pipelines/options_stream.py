@@ -2,9 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from pipelines.options_command import Commands, add_command
 
 EXAMPLES = """examples:
   attribeam stream --subscription projects/p/subscriptions/events --output warehouse
@@ -23,14 +22,13 @@ STATE = ".stream"
 
 def add_stream(commands: Commands) -> None:
     """Adds the command to the parser."""
-    stream = commands.add_parser(
+    stream = add_command(
+        commands,
         "stream",
-        help="attribute calls as they come, and revise what late events change",
+        "attribute calls as they come, and revise what late events change",
+        EXAMPLES,
         description="Reads events from Pub/Sub until SIGTERM or Ctrl-C; a restart goes on from "
         "where it was.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = stream.add_argument
     add("--subscription", required=True, metavar="NAME", help="projects/P/subscriptions/S")

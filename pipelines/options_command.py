@@ -1,0 +1,23 @@
+"""How every command of the parser is made."""
+
+import argparse
+from typing import TypeAlias
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    commands: Commands, name: str, help_: str, examples: str, description: str | None = None
+) -> argparse.ArgumentParser:
+    """A command without arguments yet, whose help shows its examples as they are written.
+
+    help_: what it is for, a line of the list of commands.
+    """
+    return commands.add_parser(
+        name,
+        help=help_,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
