@@ -60,7 +60,7 @@ docs: setup  ## Generated documents: column and configuration reference, BigQuer
 	$(BIN)/python scripts/make_docs.py
 
 lock: setup  ## requirements.lock from pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --extra dev --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --extra dev --strip-extras --allow-unsafe --no-emit-options --no-header --output-file requirements.lock pyproject.toml
 
 clean:  ## Removes what was made, not bench-data
 	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache *.egg-info
