@@ -22,6 +22,19 @@ from transforms.steps import (
     VisitorsStep,
 )
 
+# What makes a row of a table one row.
+IDENTITY = {
+    "conversions": ("account", "call_id"),
+    "sessions": ("account", "visitor_id", "session_id", "session_start"),
+    "displays": (
+        "account",
+        "visitor_id",
+        "session_id",
+        "session_start",
+        "tracking_number",
+        "display_date",
+    ),
+}
 Inputs = Sequence[tuple[str | None, list[bytes]]]
 Collections = dict[str, list[pl.DataFrame]]
 Counts = Counter[tuple[str, str]]

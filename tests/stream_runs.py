@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 from polars.testing import assert_frame_equal
-from streams import IDENTITY, latest_rows
+from pure import IDENTITY
+from streams import latest_rows
 
 from pipelines.parquet import read_file, table_files
 from schemas.columns import Table

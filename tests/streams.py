@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import polars as pl
-from pure import Counts
+from pure import IDENTITY, Counts
 
 from pipelines.graph import decoded_counts
 from schemas.config import Config
@@ -16,18 +16,6 @@ from transforms.streaming.flow import Flow, make_stages
 from transforms.streaming.revisions import NEVER
 from transforms.streaming.state import Change, MemoryState
 
-IDENTITY = {
-    "conversions": ["conversion_id"],
-    "sessions": ["account", "visitor_id", "session_id", "session_start"],
-    "displays": [
-        "account",
-        "visitor_id",
-        "session_id",
-        "session_start",
-        "tracking_number",
-        "display_date",
-    ],
-}
 LINE_KINDS = {"pageview": "pageviews", "engagement": "engagements", "call": "calls"}
 Line = tuple[str | None, bytes]
 

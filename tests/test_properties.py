@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from oracle.attribute import Result, attribute
 from oracle.histories import History, as_inputs, histories
 from polars.testing import assert_frame_equal
-from pure import Counts, Inputs, run_flow
+from pure import IDENTITY, Counts, Inputs, run_flow
 
 from schemas.config import parse_config
 from transforms.steps import Tables
@@ -26,18 +26,6 @@ from transforms.steps import Tables
 KEY = b"k" * 32
 NOW = 1_800_000_000_000_000
 PARTS = range(4)
-IDENTITY = {
-    "conversions": ("account", "call_id"),
-    "sessions": ("account", "visitor_id", "session_id", "session_start"),
-    "displays": (
-        "account",
-        "visitor_id",
-        "session_id",
-        "session_start",
-        "tracking_number",
-        "display_date",
-    ),
-}
 LEDGER = ("read", "accepted", "duplicates", "dead_letters", "no_consent")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 

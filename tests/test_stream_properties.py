@@ -8,7 +8,8 @@ import pytest
 from hypothesis import strategies as st
 from oracle.histories import History, as_inputs, histories
 from polars.testing import assert_frame_equal
-from streams import IDENTITY, Line, MemoryStream
+from pure import IDENTITY
+from streams import Line, MemoryStream
 from test_properties import KEY, NOW, PARTS, flow, hold_in_part
 
 from schemas.config import Config, parse_config
