@@ -65,7 +65,7 @@ def test_the_entry_is_the_workers_and_the_launcher_finds_its_file() -> None:
 def test_dependencies_are_installed_by_hash_and_nothing_at_a_launch() -> None:
     """pip takes requirements.lock with hashes; no file of requirements is given to the launcher."""
     installs = [rest for rest in steps("RUN") if "pip install" in rest]
-    assert "--require-hashes --requirement requirements.lock" in installs[0]
+    assert "--no-deps --require-hashes --requirement requirements.lock" in installs[0]
     assert all("--no-deps" in rest for rest in installs[1:])
     assert "REQUIREMENTS_FILE=" not in DOCKERFILE
 
