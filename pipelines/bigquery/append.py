@@ -155,14 +155,15 @@ class BigQueryAppender:
 
 
 def _messages(requests: Iterable[Request], encoder: RowEncoder) -> Iterator[Any]:
-    """Each with the schema, as the connection goes from table to table."""
-    schema = types.ProtoSchema(proto_descriptor=encoder.descriptor)
+    """Each with the schema, as the connection goes from table to table.
+
+    Filled in as plain protocol buffers: the client's own classes look at every row.
+    """
     for request in requests:
-        rows = types.ProtoRows(serialized_rows=request.rows)
-        yield types.AppendRowsRequest(
-            write_stream=request.stream,
-            proto_rows=types.AppendRowsRequest.ProtoData(writer_schema=schema, rows=rows),
-        )
+        message = types.AppendRowsRequest.pb()(write_stream=request.stream)
+        message.proto_rows.writer_schema.proto_descriptor.CopyFrom(encoder.descriptor)
+        message.proto_rows.rows.serialized_rows.extend(request.rows)
+        yield types.AppendRowsRequest.wrap(message)
 
 
 def refused_rows(table_name: str, rows: pl.DataFrame, refused: Collection[int]) -> pl.DataFrame:

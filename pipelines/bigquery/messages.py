@@ -5,12 +5,12 @@ the epoch as int32 (the service's page "Supported protocol buffer and Arrow data
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2
 
+from pipelines.bigquery.wire import encode_rows
 from schemas.columns import Column, Table
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -42,7 +42,8 @@ MODES = {
 class RowEncoder:
     """Serialises rows of a table.
 
-    nested_text: times within records are text, for the emulator (docs/bigquery.md says why).
+    descriptor: the message that the bytes are of. nested_text: times within records are text, for
+    the emulator (docs/bigquery.md says why).
     """
 
     def __init__(self, table: Table, *, nested_text: bool = False) -> None:
@@ -50,12 +51,10 @@ class RowEncoder:
         self._types = {
             c.name: _polars_type(c, nested_text=nested_text, nested=False) for c in table.columns
         }
-        self._kind = _message_class(self.descriptor.SerializeToString())
 
     def encode(self, rows: pl.DataFrame) -> list[bytes]:
         """Each row's bytes; columns that the table lacks are left out."""
-        plain = rows.select(pl.col(name).cast(kind) for name, kind in self._types.items())
-        return [self._kind(**row).SerializeToString() for row in plain.iter_rows(named=True)]
+        return encode_rows(rows.select(pl.col(name).cast(t) for name, t in self._types.items()))
 
 
 def _message(
@@ -85,13 +84,3 @@ def _polars_type(column: Column, *, nested_text: bool, nested: bool) -> Any:
     else:
         inner = POLARS_TYPES[column.type]
     return pl.List(inner) if column.mode == "REPEATED" else inner
-
-
-@lru_cache(maxsize=64)
-def _message_class(descriptor: bytes) -> Any:
-    """The message class of a descriptor, in a pool of its own."""
-    message = descriptor_pb2.DescriptorProto.FromString(descriptor)
-    file = descriptor_pb2.FileDescriptorProto(name="row.proto", message_type=[message])
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(message.name))

@@ -12,11 +12,11 @@ from emulators.servers import bigquery_server
 from google.api_core import exceptions
 from google.cloud.bigquery_storage_v1 import types
 from google.rpc import code_pb2, status_pb2
-from table_rows import DAY, NOON, table_rows
+from proto_rows import message_class
+from table_rows import NOON, table_rows
 from warehouse_runs import backfill, call, conversions
 
 from pipelines.bigquery.append import REQUEST_BYTES, ROW_IDS, AppendBusy, BigQueryAppender
-from pipelines.bigquery.messages import RowEncoder
 from pipelines.bigquery.names import Place
 from pipelines.bigquery.service import EMULATOR
 from pipelines.bigquery.stream_sink import WRITE_EMULATOR, BigQuerySink, open_bigquery_sink
@@ -24,7 +24,7 @@ from pipelines.output import OutputError
 from pipelines.streaming.outbox import Outbox, SinkBusy
 from pipelines.streaming.store import Store
 from schemas.config import ConfigError, parse_config
-from schemas.tables import CONVERSIONS, DEAD_LETTERS, TABLES
+from schemas.tables import DEAD_LETTERS, TABLES
 
 LATER = NOON + dt.timedelta(hours=1)
 
@@ -197,8 +197,8 @@ def test_a_row_that_is_refused_is_a_dead_letter_with_its_id() -> None:
     again, letters = connections.sent[1][0], connections.sent[2][0]
     assert connections.streams[1:] == [["shop/conversions"], ["shop/dead_letters"]]
     assert len(again.proto_rows.rows.serialized_rows) == 2
-    decode = RowEncoder(DEAD_LETTERS)._kind.FromString
-    letter = decode(letters.proto_rows.rows.serialized_rows[0])
+    kind = message_class(letters.proto_rows.writer_schema.proto_descriptor)
+    letter = kind.FromString(letters.proto_rows.rows.serialized_rows[0])
     assert (letter.code, letter.event_type) == ("row_refused", "conversions")
     assert letter.message_id == "id of 2/3"
     assert "4520202020" not in str(letter)
@@ -255,14 +255,3 @@ def test_every_table_has_ids_by_which_a_row_is_named() -> None:
     """The columns exist."""
     assert set(ROW_IDS) == set(TABLES)
     assert all(set(ids) <= set(TABLES[name].names) for name, ids in ROW_IDS.items())
-
-
-def test_rows_keep_their_values_in_messages() -> None:
-    """Times are microseconds, days are days since 1970, nulls are absent."""
-    encoder = RowEncoder(CONVERSIONS)
-    rows = table_rows(CONVERSIONS, call("1", probability=0.1, mos=None, outcome_tags=["a", "b"]))
-    message = encoder._kind.FromString(encoder.encode(rows)[0])
-    assert message.call_start == int(NOON.timestamp() * 1e6)
-    assert message.call_date == (DAY - dt.date(1970, 1, 1)).days
-    assert (message.probability, [*message.outcome_tags]) == (0.1, ["a", "b"])
-    assert not message.HasField("mos")
