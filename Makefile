@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: help setup demo stream-demo emulators test faults lint check gcp-test bench bench-large bench-stream accuracy docs lock clean
+.PHONY: help setup demo stream-demo emulators test faults lint check gcp-test bench bench-large bench-stream bench-sink accuracy docs lock clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ accuracy: setup  ## How right it is: simulated sites, measured into docs/accurac
 
 bench-stream: setup  ## The local stream as its state grows to a million sessions
 	$(BIN)/python benchmarks/stream.py
+
+bench-sink: setup  ## Rows a second and core of the client that go to BigQuery
+	$(BIN)/python benchmarks/sink.py
 
 docs: setup  ## Generated documents: column and configuration reference, BigQuery schemas
 	$(BIN)/python scripts/make_docs.py
