@@ -17,26 +17,39 @@ locals {
       name   = "attribeam: the stream's watermark is behind"
       filter = "resource.type = \"dataflow_job\" AND resource.labels.job_name = \"attribeam-stream\" AND metric.type = \"dataflow.googleapis.com/job/data_watermark_age\""
       limit  = var.watermark_lag_minutes * 60
+      lasts  = "300s"
     }
     oldest_message = {
       name   = "attribeam: messages wait to be read"
       filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.events.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
       limit  = var.watermark_lag_minutes * 60
+      lasts  = "300s"
     }
     undelivered = {
       name   = "attribeam: messages that the stream fails on"
       filter = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${google_pubsub_subscription.dead_letters.name}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
       limit  = 0
+      lasts  = "300s"
     }
     failed_job = {
       name   = "attribeam: a job has failed"
       filter = "resource.type = \"dataflow_job\" AND resource.labels.job_name = starts_with(\"attribeam-\") AND metric.type = \"dataflow.googleapis.com/job/is_failed\""
       limit  = 0
+      # A job that has failed says so for a short time only.
+      lasts = "0s"
     }
   }
   checks = {
     for pair in setproduct(["dead_letter_share", "unattributed_share", "staleness"], var.checked_datasets) :
     "${pair[0]}-${pair[1]}" => { check = pair[0], dataset = pair[1] }
+  }
+  queries = {
+    for key, value in local.checks : key => templatefile("${path.module}/checks/${value.check}.sql", {
+      dataset            = "${var.project}.${value.dataset}"
+      dead_letter_share  = var.dead_letter_share
+      unattributed_share = var.unattributed_share
+      staleness_hours    = var.staleness_hours
+    })
   }
 }
 
@@ -51,7 +64,7 @@ resource "google_monitoring_alert_policy" "measured" {
       filter          = each.value.filter
       comparison      = "COMPARISON_GT"
       threshold_value = each.value.limit
-      duration        = "300s"
+      duration        = each.value.lasts
       aggregations {
         alignment_period   = "60s"
         per_series_aligner = "ALIGN_MAX"
@@ -72,16 +85,13 @@ resource "google_bigquery_data_transfer_config" "check" {
   schedule             = "every day 07:00"
   service_account_name = google_service_account.checks.email
   params = {
-    query = templatefile("${path.module}/checks/${each.value.check}.sql", {
-      dataset            = "${var.project}.${each.value.dataset}"
-      dead_letter_share  = var.dead_letter_share
-      unattributed_share = var.unattributed_share
-      staleness_hours    = var.staleness_hours
-    })
+    # A script: the service refuses a SELECT that has no table to write to.
+    query = "BEGIN\n${local.queries[each.key]};\nEND;"
   }
   depends_on = [
     google_bigquery_dataset_iam_member.checks,
     google_project_iam_member.checks,
+    google_project_iam_member.service_agents,
     google_service_account_iam_member.transfer_agent,
   ]
 }

@@ -4,21 +4,25 @@
 resource "google_service_account" "worker" {
   account_id   = "attribeam-worker"
   display_name = "attribeam: launcher and workers of jobs"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "scheduler" {
   account_id   = "attribeam-scheduler"
   display_name = "attribeam: starts the daily backfill"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "checks" {
   account_id   = "attribeam-checks"
   display_name = "attribeam: reads rows for the daily checks"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "publisher" {
   account_id   = "attribeam-publisher"
   display_name = "attribeam: sends events"
+  depends_on   = [google_project_service.needed]
 }
 
 resource "google_project_iam_member" "worker" {
@@ -159,7 +163,22 @@ resource "google_storage_bucket_iam_member" "files" {
   member   = local.agents.pubsub
 }
 
-# Google's services encrypt and decrypt with the project's keys: messages, objects, the secret, disks.
+# Google's own accounts of Dataflow and of the transfer service. Their services give them these roles
+# at their first use, but not to accounts asked for before (main.tf). There is no narrower place.
+resource "google_project_iam_member" "service_agents" {
+  for_each = {
+    # Starts the workers of a job.
+    dataflow = "roles/dataflow.serviceAgent"
+    # Starts the queries of the checks and writes the log entries that the alert reads.
+    transfer = "roles/bigquerydatatransfer.serviceAgent"
+  }
+  project = var.project
+  role    = each.value
+  member  = local.agents[each.key]
+}
+
+# Google's services encrypt and decrypt with the project's keys: messages, objects, the secret, and
+# what a job holds on disks and in Streaming Engine.
 resource "google_kms_crypto_key_iam_member" "agents" {
   for_each      = toset(["compute", "dataflow", "pubsub", "secrets", "storage"])
   crypto_key_id = google_kms_crypto_key.data[var.region].id

@@ -34,14 +34,19 @@ resource "google_dataflow_flex_template_job" "stream" {
   ip_configuration        = "WORKER_IP_PRIVATE"
   staging_location        = "${google_storage_bucket.temp.url}/staging"
   temp_location           = "${google_storage_bucket.temp.url}/temp"
+  kms_key_name            = google_kms_crypto_key.data[var.region].id
   # What has been read is decided and written before the job ends.
   on_delete = "drain"
   depends_on = [
     google_artifact_registry_repository_iam_member.worker,
+    google_compute_firewall.workers,
+    google_kms_crypto_key_iam_member.agents,
+    google_project_iam_member.service_agents,
     google_project_iam_member.worker,
     google_pubsub_subscription_iam_member.worker_subscriber,
     google_pubsub_subscription_iam_member.worker_viewer,
     google_secret_manager_secret_iam_member.worker,
+    google_storage_bucket_iam_member.worker_staging,
     google_storage_bucket_iam_member.worker_temp,
   ]
 }
@@ -85,6 +90,7 @@ resource "google_cloud_scheduler_job" "backfill" {
           ipConfiguration      = "WORKER_IP_PRIVATE"
           stagingLocation      = "${google_storage_bucket.temp.url}/staging"
           tempLocation         = "${google_storage_bucket.temp.url}/temp"
+          kmsKeyName           = google_kms_crypto_key.data[var.region].id
           additionalUserLabels = local.labels
         }
       }

@@ -10,9 +10,15 @@ data "google_bigquery_default_service_account" "this" {
   depends_on = [google_project_service.needed]
 }
 
-# Google's own accounts in this project that act on our behalf (iam.tf); some are made on demand.
+# Google's own accounts in this project that act on our behalf (iam.tf). These services make theirs
+# when they are used first, Dataflow at its first job; a role can be given only to one that is there.
 resource "google_project_service_identity" "agent" {
-  for_each   = toset(["bigquerydatatransfer.googleapis.com", "pubsub.googleapis.com", "secretmanager.googleapis.com"])
+  for_each = toset([
+    "bigquerydatatransfer.googleapis.com",
+    "dataflow.googleapis.com",
+    "pubsub.googleapis.com",
+    "secretmanager.googleapis.com",
+  ])
   provider   = google-beta
   service    = each.key
   depends_on = [google_project_service.needed]
@@ -22,8 +28,9 @@ locals {
   labels = { application = "attribeam" }
   agents = {
     bigquery = data.google_bigquery_default_service_account.this.member
+    # Made when the service is enabled; the resource above refuses it.
     compute  = "serviceAccount:service-${data.google_project.this.number}@compute-system.iam.gserviceaccount.com"
-    dataflow = "serviceAccount:service-${data.google_project.this.number}@dataflow-service-producer-prod.iam.gserviceaccount.com"
+    dataflow = google_project_service_identity.agent["dataflow.googleapis.com"].member
     pubsub   = google_project_service_identity.agent["pubsub.googleapis.com"].member
     secrets  = google_project_service_identity.agent["secretmanager.googleapis.com"].member
     storage  = data.google_storage_project_service_account.this.member
@@ -40,9 +47,11 @@ resource "google_project_service" "needed" {
     "bigquerydatatransfer.googleapis.com",
     "bigquerystorage.googleapis.com",
     "cloudkms.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
     "dataflow.googleapis.com",
+    "iam.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",

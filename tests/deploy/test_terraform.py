@@ -3,52 +3,20 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import hcl2
 import pytest
+from terraform_files import FOLDER, ROOT, bare, blocks, code, members
 
 from pipelines.views import VIEWS
 from schemas.tables import TABLES
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy" / "terraform"
-FILES = sorted(FOLDER.glob("*.tf"))
-# Roles that give more than any of our accounts needs.
+# A grant, and what is in it.
 GRANT = re.compile(r'^resource "google_\w+_iam_member" "\w+" \{\n(.*?)^\}', re.M | re.S)
+# Roles that give more than any of our accounts needs.
 TOO_MUCH = re.compile(r"roles/(owner|editor|viewer)$|admin|\*", re.IGNORECASE)
 
-
-def _bare(text: str) -> str:
-    return text.strip('"')
-
-
-def _blocks(kind: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """(labels, body) of the blocks of a kind; strings stay in quotes, expressions in ${…}."""
-    for file in FILES:
-        for block in hcl2.loads(file.read_text("utf-8")).get(kind, []):
-            yield _unwrapped(block, 2 if kind in ("resource", "data") else 1)
-
-
-def _unwrapped(block: dict[str, Any], labels: int) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The labels that a block's body is wrapped in, and the body."""
-    if not labels:
-        return (), block
-    [(label, inside)] = block.items()
-    names, body = _unwrapped(inside, labels - 1)
-    return (_bare(label), *names), body
-
-
-def _code() -> str:
-    """All files without their comments."""
-    lines = (line for file in FILES for line in file.read_text("utf-8").splitlines())
-    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-
-
-RESOURCES = dict(_blocks("resource"))
-VARIABLES = {name: body for (name,), body in _blocks("variable")}
+RESOURCES = dict(blocks("resource"))
+VARIABLES = {name: body for (name,), body in blocks("variable")}
 
 
 def test_the_files_are_formatted_and_can_be_read() -> None:
@@ -67,8 +35,8 @@ def test_the_files_are_formatted_and_can_be_read() -> None:
 
 def test_every_variable_is_declared_and_every_declared_one_is_used() -> None:
     """What is used and what is declared are the same variables."""
-    used = set(re.findall(r"\bvar\.(\w+)", _code()))
-    outside = re.sub(r'variable "\w+" \{.*?\n\}', "", _code(), flags=re.DOTALL)
+    used = set(re.findall(r"\bvar\.(\w+)", code()))
+    outside = re.sub(r'variable "\w+" \{.*?\n\}', "", code(), flags=re.DOTALL)
     assert used == set(VARIABLES)
     assert set(re.findall(r"\bvar\.(\w+)", outside)) | {"allowed_locations"} == set(VARIABLES)
 
@@ -76,37 +44,31 @@ def test_every_variable_is_declared_and_every_declared_one_is_used() -> None:
 def test_every_variable_and_output_is_described() -> None:
     """Each has a description, and each variable a type."""
     for name, body in VARIABLES.items():
-        assert _bare(body["description"]).endswith("."), name
+        assert bare(body["description"]).endswith("."), name
         assert body["type"], name
-    for (name,), body in _blocks("output"):
-        assert _bare(body["description"]).endswith("."), name
+    for (name,), body in blocks("output"):
+        assert bare(body["description"]).endswith("."), name
 
 
 def test_every_reference_is_to_something_that_is_there() -> None:
     """Resources, data sources and locals that are referred to exist."""
-    code = _code()
+    text = code()
     declared = {".".join(names) for names in RESOURCES}
-    referred = set(re.findall(r"(?<![\w.\"/])(google_\w+\.\w+)", code))
+    referred = set(re.findall(r"(?<![\w.\"/])(google_\w+\.\w+)", text))
     assert referred <= declared, referred - declared
-    data = {".".join(names) for names, _ in _blocks("data")}
-    assert set(re.findall(r"\bdata\.(google_\w+\.\w+)", code)) == data
-    known = {
-        name
-        for file in FILES
-        for block in hcl2.loads(file.read_text("utf-8")).get("locals", [])
-        for name in block
-        if not name.startswith("__")
-    }
-    assert set(re.findall(r"\blocal\.(\w+)", code)) == known
+    data = {".".join(names) for names, _ in blocks("data")}
+    assert set(re.findall(r"\bdata\.(google_\w+\.\w+)", text)) == data
+    known = {name for _, body in blocks("locals") for name in members(body)}
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == known
 
 
 def test_no_role_is_primitive_or_an_administrators() -> None:
     """No account gets owner, editor, viewer, an admin role or a wildcard, nor does the public."""
-    roles = set(re.findall(r'"(roles/[^"]+)"', _code()))
+    roles = set(re.findall(r'"(roles/[^"]+)"', code()))
     assert roles
     assert [role for role in roles if TOO_MUCH.search(role)] == []
-    assert "allUsers" not in _code()
-    assert "allAuthenticatedUsers" not in _code()
+    assert "allUsers" not in code()
+    assert "allAuthenticatedUsers" not in code()
 
 
 def test_project_wide_roles_are_the_few_that_have_no_narrower_place() -> None:
@@ -118,7 +80,9 @@ def test_project_wide_roles_are_the_few_that_have_no_narrower_place() -> None:
     assert found == {
         "roles/bigquery.dataEditor",
         "roles/bigquery.jobUser",
+        "roles/bigquerydatatransfer.serviceAgent",
         "roles/dataflow.developer",
+        "roles/dataflow.serviceAgent",
         "roles/dataflow.worker",
     }
 
@@ -126,12 +90,10 @@ def test_project_wide_roles_are_the_few_that_have_no_narrower_place() -> None:
 def test_every_role_and_its_reason_is_in_the_documentation() -> None:
     """docs/deploy.md names each role, and above each grant a comment says why."""
     page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
-    for role in set(re.findall(r'"(roles/[^"]+)"', _code())):
+    for role in set(re.findall(r'"(roles/[^"]+)"', code())):
         assert f"`{role}`" in page, role
     text = (FOLDER / "iam.tf").read_text("utf-8")
-    for grant in re.finditer(
-        r'(?m)^resource "google_\w+_iam_member" "\w+" \{\n(.*?)^\}', text, re.S
-    ):
+    for grant in GRANT.finditer(text):
         above = text[: grant.start()].rstrip().splitlines()[-1]
         assert above.startswith("#") or "# " in grant[1], grant[0]
 
@@ -142,7 +104,7 @@ def test_buckets_are_closed_encrypted_and_do_not_grow_for_ever() -> None:
     assert len(buckets) == 3
     for body in buckets:
         assert body["uniform_bucket_level_access"] is True
-        assert _bare(body["public_access_prevention"]) == "enforced"
+        assert bare(body["public_access_prevention"]) == "enforced"
         assert "google_kms_crypto_key.data" in str(body["encryption"])
         assert body["lifecycle_rule"]
         assert str(body["location"]) == "${var.region}"
@@ -174,7 +136,7 @@ def test_keys_and_the_secret_outlive_a_mistake_and_no_secret_is_in_the_state() -
     for kind in ("google_kms_crypto_key", "google_secret_manager_secret"):
         [body] = [body for (k, _), body in RESOURCES.items() if k == kind]
         assert body["lifecycle"][0]["prevent_destroy"] is True
-    assert "google_secret_manager_secret_version" not in _code()
+    assert "google_secret_manager_secret_version" not in code()
 
 
 def test_every_alert_is_explained() -> None:
@@ -188,6 +150,13 @@ def test_every_alert_is_explained() -> None:
     for name in [*measured, *checks]:
         assert f"| `{name}` |" in page, name
         assert name in alerts
+
+
+def test_checks_are_scripts() -> None:
+    """A scheduled query with no table to write to must be one: a plain SELECT is refused."""
+    check = RESOURCES["google_bigquery_data_transfer_config", "check"]
+    assert "destination_dataset_id" not in check
+    assert bare(check["params"]["query"]) == r"BEGIN\n${local.queries[each.key]};\nEND;"
 
 
 def test_checks_ask_for_columns_that_the_tables_have() -> None:
