@@ -39,16 +39,24 @@ locals {
       lasts = "0s"
     }
   }
-  checks = {
-    for pair in setproduct(["dead_letter_share", "unattributed_share", "staleness"], var.checked_datasets) :
-    "${pair[0]}-${pair[1]}" => { check = pair[0], dataset = pair[1] }
-  }
+  # Where dead letters of no known account lie (docs/bigquery.md).
+  control_dataset = "attribeam_${lower(replace(var.location, "-", "_"))}"
+  checks = merge(
+    {
+      for pair in setproduct(["dead_letter_share", "unattributed_share", "staleness"], var.checked_datasets) :
+      "${pair[0]}-${pair[1]}" => { check = pair[0], dataset = pair[1] }
+    },
+    length(var.checked_datasets) == 0 ? {} : {
+      "unreadable_events" = { check = "unreadable_events", dataset = local.control_dataset }
+    },
+  )
   queries = {
     for key, value in local.checks : key => templatefile("${path.module}/checks/${value.check}.sql", {
       dataset            = "${var.project}.${value.dataset}"
       dead_letter_share  = var.dead_letter_share
       unattributed_share = var.unattributed_share
       staleness_hours    = var.staleness_hours
+      unreadable_events  = var.unreadable_events
     })
   }
 }
@@ -112,7 +120,7 @@ resource "google_monitoring_alert_policy" "checks" {
     }
   }
   documentation {
-    content = "docs/deploy.md of attribeam, chapter Alerts: dead_letter_share, unattributed_share, staleness"
+    content = "docs/deploy.md of attribeam, chapter Alerts: dead_letter_share, unattributed_share, staleness, unreadable_events"
   }
   notification_channels = local.channels
 }

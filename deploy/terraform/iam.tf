@@ -118,9 +118,9 @@ resource "google_project_iam_member" "checks" {
   member  = google_service_account.checks.member
 }
 
-# Reads rows, of the checked datasets only.
+# Reads rows, of the checked datasets only, and what could not be given to an account.
 resource "google_bigquery_dataset_iam_member" "checks" {
-  for_each   = var.checked_datasets
+  for_each   = toset([for check in local.checks : check.dataset])
   dataset_id = each.key
   role       = "roles/bigquery.dataViewer"
   member     = google_service_account.checks.member

@@ -38,10 +38,6 @@ resource "google_pubsub_subscription" "events" {
     dead_letter_topic     = google_pubsub_topic.dead_letters.id
     max_delivery_attempts = 100
   }
-  retry_policy {
-    minimum_backoff = "10s"
-    maximum_backoff = "600s"
-  }
 }
 
 # Without a subscription what is published to the topic would be lost.

@@ -189,3 +189,9 @@ variable "staleness_hours" {
   type        = number
   default     = 26
 }
+
+variable "unreadable_events" {
+  description = "How many events of a day may have no account that can be read."
+  type        = number
+  default     = 100
+}

@@ -21,7 +21,9 @@ GIVEN = {
     "dead_letter_share": "0.05",
     "unattributed_share": "0.6",
     "staleness_hours": "26",
+    "unreadable_events": "1",
 }
+CONTROL = GIVEN | {"dataset": "test.attribeam_eu"}
 NOW = dt.datetime.now(dt.UTC)
 YESTERDAY = NOW.date() - dt.timedelta(days=1)
 
@@ -36,7 +38,7 @@ def service(bigquery_addresses: object, monkeypatch: pytest.MonkeyPatch) -> Iter
 def said(service: Service, name: str) -> str:
     """What a check answers, or the message it fails with."""
     text = (CHECKS / f"{name}.sql").read_text("utf-8")
-    for key, value in GIVEN.items():
+    for key, value in (CONTROL if name == "unreadable_events" else GIVEN).items():
         text = text.replace(f"${{{key}}}", value)
     try:
         [row] = service.query(text, "EU")
@@ -75,6 +77,17 @@ def test_many_dead_letters_fail(service: Service) -> None:
         warehouse_of(service), calls(18) | {"dead_letters": table_rows(DEAD_LETTERS, *letters)}
     )
     assert "2 dead letters beside 18 events" in said(service, "dead_letter_share")
+
+
+def test_many_events_without_an_account_fail(service: Service) -> None:
+    """They are of no account's dataset; one that came twice counts once."""
+    letters = [{"dead_letter_id": n, "received_date": YESTERDAY, "account": None} for n in "aab"]
+    backfill(warehouse_of(service), {"dead_letters": table_rows(DEAD_LETTERS, *letters[:2])})
+    assert said(service, "unreadable_events") == "right"
+    backfill(warehouse_of(service), {"dead_letters": table_rows(DEAD_LETTERS, *letters)})
+    assert "attribeam unreadable_events in test.attribeam_eu: 2" in said(
+        service, "unreadable_events"
+    )
 
 
 def test_rows_of_long_ago_fail(service: Service) -> None:

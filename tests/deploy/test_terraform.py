@@ -146,7 +146,7 @@ def test_every_alert_is_explained() -> None:
     measured = re.findall(r"(?m)^    (\w+) = \{$", alerts)
     checks = [file.stem for file in sorted((FOLDER / "checks").glob("*.sql"))]
     assert measured == ["watermark_lag", "oldest_message", "undelivered", "failed_job"]
-    assert checks == ["dead_letter_share", "staleness", "unattributed_share"]
+    assert checks == ["dead_letter_share", "staleness", "unattributed_share", "unreadable_events"]
     for name in [*measured, *checks]:
         assert f"| `{name}` |" in page, name
         assert name in alerts

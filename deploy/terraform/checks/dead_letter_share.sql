@@ -6,7 +6,7 @@ SELECT IF(
 )
 FROM (
   SELECT
-    (SELECT COUNT(*) FROM `${dataset}.dead_letters` WHERE received_date = CURRENT_DATE() - 1) AS dead,
+    (SELECT COUNT(DISTINCT dead_letter_id) FROM `${dataset}.dead_letters` WHERE received_date = CURRENT_DATE() - 1) AS dead,
     (SELECT COALESCE(SUM(pageviews + engagements), 0) FROM `${dataset}.sessions_latest` WHERE session_date = CURRENT_DATE() - 1)
       + (SELECT COUNT(*) FROM `${dataset}.conversions_latest` WHERE call_date = CURRENT_DATE() - 1) AS used
 )
