@@ -235,12 +235,12 @@ def report(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`attribeam report`."""
     from pipelines.output import OutputError
     from pipelines.report import ReportError, write_report
+    from schemas.config import ConfigError
 
-    if "://" in options.output:
-        where = f"--output {options.output}"
-        return _fail(ValueError(f"{where}: only a local warehouse can be reported yet"), USAGE)
     try:
-        written = write_report(Path(options.output), options.html, options.account)
+        written = write_report(options.output, options.html, options.account)
+    except ConfigError as error:
+        return _fail(error, USAGE)
     except (ReportError, OutputError) as error:
         return _fail(error, FAILED)
     if not written.calls:

@@ -20,6 +20,10 @@ BACKFILL_EXAMPLES = """examples:
       --config attribeam.toml --from 2026-06-01 --to 2026-07-01 --output warehouse
 Options of Beam may follow: --runner, --direct_num_workers, …
 """
+REPORT_EXAMPLES = """examples:
+  attribeam report --output warehouse --html calls.html
+  attribeam report --output bigquery://my-project --account shop --html shop.html
+"""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -118,11 +122,19 @@ def _report(commands: Commands) -> None:
         commands,
         "report",
         "write one HTML file that shows what a warehouse holds",
-        "example:\n  attribeam report --output warehouse --html calls.html",
+        REPORT_EXAMPLES,
     )
-    report.add_argument("--output", required=True, metavar="DIR", help="the warehouse")
     report.add_argument(
-        "--html", type=Path, metavar="FILE", help="where to write (DIR/report.html)"
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder of the warehouse, or bigquery://PROJECT[/LOCATION]",
+    )
+    report.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="where to write (DIR/report.html; for BigQuery report.html in the current folder)",
     )
     report.add_argument("--account", metavar="NAME", help="only this account (default: all)")
 

@@ -56,6 +56,7 @@ _CONFIG = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "titlePadding": 8,
+        "labelSeparation": 4,
     },
 }
 

@@ -71,7 +71,7 @@ def totals(rows: pl.DataFrame, columns: Sequence[str], name: str = "All") -> dic
     return {"label": name, **rows.select(pl.col(columns).sum()).row(0, named=True)}
 
 
-def share(part: float, whole: float) -> float | None:
+def share(part: float, whole: float | None) -> float | None:
     """part / whole; null where there is nothing to be a part of."""
     return part / whole if whole else None
 

@@ -57,7 +57,7 @@ def pool_numbers_table(results: Results) -> Table:
         columns,
         largest(rows.with_columns(pl.col("label").fill_null("(none)")), counts, SHOWN),
         totals(rows, counts),
-        "sessions",
+        "calls",
     )
 
 
@@ -87,15 +87,20 @@ def _visited(key: str, first: Column, rows: pl.DataFrame) -> Table:
 
 
 def quality_table(results: Results) -> Table:
-    """What limits the data: what was not used, may change, or is not known."""
+    """What limits the data: what was not used, may change, or is not known.
+
+    A backfill writes each call once and refuses nothing as late, so two zeros would say too much.
+    """
     calls, answers, traffic = results["calls"], results["answers"], results["traffic"]
     total, inbound = sum_of(calls, "calls"), sum_of(calls.filter(direction="inbound"), "calls")
     letters, sessions = results["dead_letters"], sum_of(traffic, "sessions")
     late = sum_of(letters.filter(code="too_late"), "dead_letters")
-    counted = [
+    revised = sum_of(calls, "revised_calls")
+    is_late_known = late + revised > 0
+    counted: list[tuple[str | None, str, int | None, int | None]] = [
         ("dead_letters", "Dead letters", sum_of(letters, "dead_letters"), None),
-        ("too_late", "of which too late", late, None),
-        ("revised", "Calls changed by late events", sum_of(calls, "revised_calls"), total),
+        ("too_late", "of which too late", late if is_late_known else None, None),
+        ("revised", "Calls changed by late events", revised if is_late_known else None, total),
         ("open", "Calls not final yet", sum_of(calls, "open_calls"), total),
         ("bots", "Sessions of robots", sum_of(traffic.filter("is_bot"), "sessions"), sessions),
         (
@@ -112,7 +117,9 @@ def quality_table(results: Results) -> Table:
         ),
     ]
     rows = [
-        {"label": name, "term": term, "count": count, "share": whole and share(count, whole)}
+        {"label": name, "term": term, "count": count, "share": share(count, whole)}
+        if count is not None
+        else {"label": name, "term": term, "count": None, "share": None, "note": words.NOT_KNOWN}
         for term, name, count, whole in counted
     ]
     return Table("quality", label("What"), [Column("count", "Count"), SHARE], rows)

@@ -36,6 +36,7 @@ DEAD_LETTERS = {
     "end_before_start": "A call that ends before it starts",
     "too_late": "Came after the call's row had become final",
 }
+NOT_KNOWN = "not known from a backfill"
 # Title and definition by key; the page shows a definition where the key is named.
 TERMS = {
     "calls": (
@@ -170,7 +171,8 @@ TERMS = {
     ),
     "revised": (
         "Changed by late events",
-        "Calls whose row was written again because events came after it had been written.",
+        "Calls whose row was written again because events came after it had been written. Only a "
+        "stream shows them: a backfill writes each call once, with all events that it finds.",
     ),
     "dead_letters": (
         "Dead letters",
@@ -179,7 +181,7 @@ TERMS = {
     "too_late": (
         "Too late",
         "Events that came after all they could have changed was final (dead letters too_late). "
-        "A backfill can still use them.",
+        "A backfill can still use them, and finds none too late.",
     ),
     "bots": (
         "Robots",

@@ -5,10 +5,9 @@
 --   call_status  answered, missed, abandoned, busy, failed, voicemail; null where unknown
 --   calls
 SELECT
-  CAST(EXTRACT(HOUR FROM call_start) AS INTEGER) AS hour,
+  CAST(EXTRACT(HOUR FROM call_start) AS BIGINT) AS hour,
   call_status,
   COUNT(*) AS calls
 FROM conversions_latest
 WHERE direction = 'inbound' AND ($account IS NULL OR account = $account)
 GROUP BY 1, 2
-ORDER BY hour, call_status

@@ -12,4 +12,3 @@ SELECT
 FROM conversions_latest
 WHERE $account IS NULL OR account = $account
 GROUP BY 1, 2
-ORDER BY day, caller

@@ -22,4 +22,3 @@ SELECT
 FROM conversions_latest
 WHERE $account IS NULL OR account = $account
 GROUP BY account, call_date, direction, status, method, reason
-ORDER BY account, day, direction, status, method, reason

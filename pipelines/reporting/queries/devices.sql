@@ -23,4 +23,3 @@ SELECT
 FROM used
 WHERE device_type IS NOT NULL
 GROUP BY device_type
-ORDER BY calls DESC, sessions DESC, device_type

@@ -23,7 +23,7 @@ possible AS (
     candidate.first_display AS first_display,
     candidate.probability AS probability
   FROM judged
-  CROSS JOIN UNNEST(candidates) AS unnested(candidate)
+  CROSS JOIN UNNEST(candidates) AS candidate
   WHERE is_shared_out
 ),
 named AS (
@@ -45,7 +45,7 @@ shares AS (
     source,
     medium,
     1 AS calls,
-    CASE WHEN is_shared_out THEN 0.0 ELSE COALESCE(probability, 0.0) END AS expected_calls
+    CASE WHEN is_shared_out THEN 0e0 ELSE COALESCE(probability, 0e0) END AS expected_calls
   FROM judged
   UNION ALL
   SELECT keyword, source, medium, 0, probability FROM named
@@ -55,8 +55,7 @@ SELECT
   source,
   medium,
   CAST(SUM(calls) AS BIGINT) AS calls,
-  SUM(CAST(expected_calls AS DOUBLE)) AS expected_calls
+  SUM(expected_calls) AS expected_calls
 FROM shares
 WHERE keyword IS NOT NULL
 GROUP BY keyword, source, medium
-ORDER BY calls DESC, expected_calls DESC, keyword, source, medium

@@ -23,4 +23,3 @@ SELECT
 FROM landed
 WHERE landing_url IS NOT NULL
 GROUP BY 1
-ORDER BY calls DESC, sessions DESC, page

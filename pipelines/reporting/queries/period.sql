@@ -1,35 +1,36 @@
--- What the warehouse holds: one row.
+-- What the warehouse holds of calls and sessions, by account and rule set.
 --
 -- Columns:
+--   account, rule_set
 --   first_call_day, last_call_day        UTC days of the calls; null without calls
 --   first_session_day, last_session_day  UTC days of the sessions' starts; null without sessions
---   calls, sessions, dead_letters        how many of each
---   accounts                             their names
---   rule_sets                            rule sets that made the calls' and sessions' rows
 --   written_at                           when the latest row was written
-WITH calls AS (
-  SELECT account, call_date, rule_set, emitted_at
+--   calls, sessions                      how many of each
+WITH held AS (
+  SELECT
+    account,
+    rule_set,
+    call_date AS call_day,
+    CAST(NULL AS DATE) AS session_day,
+    emitted_at,
+    1 AS calls,
+    0 AS sessions
   FROM conversions_latest
   WHERE $account IS NULL OR account = $account
-),
-sessions AS (
-  SELECT account, session_date, rule_set, emitted_at
+  UNION ALL
+  SELECT account, rule_set, NULL, session_date, emitted_at, 0, 1
   FROM sessions_latest
   WHERE $account IS NULL OR account = $account
-),
-made AS (
-  SELECT account, rule_set, emitted_at FROM calls
-  UNION ALL
-  SELECT account, rule_set, emitted_at FROM sessions
 )
 SELECT
-  (SELECT MIN(call_date) FROM calls) AS first_call_day,
-  (SELECT MAX(call_date) FROM calls) AS last_call_day,
-  (SELECT MIN(session_date) FROM sessions) AS first_session_day,
-  (SELECT MAX(session_date) FROM sessions) AS last_session_day,
-  (SELECT COUNT(*) FROM calls) AS calls,
-  (SELECT COUNT(*) FROM sessions) AS sessions,
-  (SELECT COUNT(*) FROM dead_letters WHERE $account IS NULL OR account = $account) AS dead_letters,
-  (SELECT ARRAY_AGG(DISTINCT account ORDER BY account) FROM made) AS accounts,
-  (SELECT STRING_AGG(DISTINCT rule_set, ', ' ORDER BY rule_set) FROM made) AS rule_sets,
-  (SELECT MAX(emitted_at) FROM made) AS written_at
+  account,
+  rule_set,
+  MIN(call_day) AS first_call_day,
+  MAX(call_day) AS last_call_day,
+  MIN(session_day) AS first_session_day,
+  MAX(session_day) AS last_session_day,
+  MAX(emitted_at) AS written_at,
+  CAST(SUM(calls) AS BIGINT) AS calls,
+  CAST(SUM(sessions) AS BIGINT) AS sessions
+FROM held
+GROUP BY account, rule_set

@@ -6,7 +6,8 @@
 --   visitors  visitors who were shown a number, summed over these
 --   shared    of those, visitors of a number that another visitor was shown in the same hour
 --
--- A session counts in each hour from its first to its last display of the number on a day.
+-- A session counts in each hour from its first to its last display of the number on a day. Hours
+-- are counted from 1970 on, 36e8 microseconds each.
 WITH shown AS (
   SELECT account, tracking_number, visitor_id, first_display, last_display, is_deleted
   FROM displays
@@ -23,24 +24,26 @@ hours AS (
     account,
     tracking_number,
     visitor_id,
+    hour
+  FROM shown
+  CROSS JOIN
     UNNEST(
       GENERATE_SERIES(
-        DATE_TRUNC('hour', first_display), DATE_TRUNC('hour', last_display), INTERVAL 1 HOUR
+        CAST(FLOOR(EPOCH_US(first_display) / 36e8) AS BIGINT),
+        CAST(FLOOR(EPOCH_US(last_display) / 36e8) AS BIGINT)
       )
-    ) AS moment
-  FROM shown
+    ) AS hour
   WHERE NOT is_deleted
 ),
 load AS (
-  SELECT account, tracking_number, moment, COUNT(*) AS visitors
+  SELECT account, tracking_number, hour, COUNT(*) AS visitors
   FROM hours
-  GROUP BY account, tracking_number, moment
+  GROUP BY account, tracking_number, hour
 )
 SELECT
-  CAST(EXTRACT(HOUR FROM moment) AS INTEGER) AS hour,
+  MOD(hour, 24) AS hour,
   COUNT(*) AS numbers,
   CAST(SUM(visitors) AS BIGINT) AS visitors,
   CAST(SUM(CASE WHEN visitors > 1 THEN visitors ELSE 0 END) AS BIGINT) AS shared
 FROM load
 GROUP BY 1
-ORDER BY hour

@@ -13,4 +13,3 @@ SELECT
 FROM pool_health
 WHERE day BETWEEN $first_day AND $last_day AND ($account IS NULL OR account = $account)
 GROUP BY tracking_number
-ORDER BY calls DESC, sessions DESC, tracking_number

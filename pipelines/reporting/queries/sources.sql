@@ -15,4 +15,3 @@ SELECT
 FROM conversions_by_source
 WHERE $account IS NULL OR account = $account
 GROUP BY source, medium, campaign, channel
-ORDER BY calls DESC, expected_calls DESC, source, medium, campaign, channel

@@ -13,4 +13,3 @@ WHERE
   session_date BETWEEN $first_day AND $last_day
   AND ($account IS NULL OR account = $account)
 GROUP BY 1
-ORDER BY is_bot

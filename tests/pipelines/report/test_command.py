@@ -86,7 +86,10 @@ def test_a_database_that_is_none_is_one_message(tmp_path: Path, report: Report) 
     assert err.count("\n") == 1
 
 
-def test_bigquery_is_refused_as_usage(report: Report) -> None:
-    """Until another source is built, the command says that only a folder can be read."""
-    code, _, err = report("--output", "bigquery://project")
-    assert (code, "only a local warehouse" in err) == (2, True)
+@pytest.mark.parametrize("output", ["gs://bucket/warehouse", "bigquery://No Project"])
+def test_a_place_that_is_no_warehouse_is_an_error_of_usage(report: Report, output: str) -> None:
+    """What is neither a folder nor a project of BigQuery is named, with what to write."""
+    code, out, err = report("--output", output)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"attribeam: error: --output {output}: ")
+    assert "bigquery://PROJECT" in err

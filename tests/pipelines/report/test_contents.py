@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from report_pages import Report
@@ -21,8 +22,9 @@ from report_warehouse import (
 from table_rows import NOON
 from warehouse_runs import backfill, conversions
 
-from pipelines.report import ReportError, page_context, write_report
+from pipelines.report import READINGS, page_context, write_report
 from pipelines.reporting import words
+from pipelines.reporting.page import render
 from pipelines.reporting.source import QUERIES, DuckdbSource, Parameters, query_text
 from pipelines.reporting.tables import Results
 from pipelines.reporting.tables_people import delays_table
@@ -101,7 +103,7 @@ def test_calls_beyond_the_rows_shown_are_added_up(tmp_path: Path) -> None:
 def test_expected_calls_of_a_keyword_are_shared_out(warehouse: Path) -> None:
     """Candidates give their session's keyword their probability, a form gives its own."""
     with DuckdbSource(warehouse) as source:
-        found = source.rows("keywords", {"account": None})
+        found = source.results(["keywords"], {"account": None})["keywords"]
     expected = dict(zip(found["source"], found["expected_calls"], strict=True))
     assert expected["google"] == pytest.approx(0.8)
     assert expected["bing"] == pytest.approx(0.15 + 0.45)
@@ -152,9 +154,7 @@ def test_every_rule_and_code_has_words() -> None:
 def test_every_query_says_what_it_gives() -> None:
     """Each file of the folder is a named query whose comment lists its columns."""
     folder = resources.files("pipelines.reporting") / "queries"
-    assert {path.name for path in folder.iterdir()} == {
-        f"{name}.sql" for name in ("period", *QUERIES)
-    }
+    assert {path.name for path in folder.iterdir()} == {f"{name}.sql" for name in QUERIES}
     assert [name for name in QUERIES if "-- Columns:" not in query_text(name)] == []
 
 
@@ -165,9 +165,9 @@ class Disturbed(DuckdbSource):
         super().__init__(folder)
         self.folder, self.runs = folder, runs
 
-    def rows(self, query: str, parameters: Parameters) -> pl.DataFrame:
-        found = super().rows(query, parameters)
-        if query == "calls" and (moment := next(self.runs, None)):
+    def results(self, names: Iterable[str], parameters: Parameters) -> Results:
+        found = super().results(names, parameters)
+        if "calls" in found and (moment := next(self.runs, None)):
             backfill(self.folder, conversions(calls()[1] | {"emitted_at": moment}))
         return found
 
@@ -179,15 +179,63 @@ def test_a_run_that_commits_meanwhile_is_read_whole(tmp_path: Path) -> None:
         context = page_context(source, None, NOON)
     assert context["head"].calls == 4
     assert context["tables"]["sources"].total["calls"] == 4
-    assert context["written"] == "2025-03-09 00:00 UTC"
+    assert (context["written"], context["is_at_rest"]) == ("2025-03-09 00:00 UTC", True)
+    assert 'id="unrest"' not in render(context)
 
 
-def test_a_warehouse_that_never_rests_is_an_error(tmp_path: Path) -> None:
-    """After some readings the report gives up and says why."""
+def test_a_warehouse_that_never_rests_is_shown_and_said_to_move(tmp_path: Path) -> None:
+    """A stream may always write: the last of some readings is shown, and the page says so."""
     build(tmp_path)
-    moments = (datetime(2025, 3, day, tzinfo=UTC) for day in range(9, 20))
-    with (
-        Disturbed(tmp_path, moments) as source,
-        pytest.raises(ReportError, match="a run keeps writing there"),
-    ):
-        page_context(source, None, NOON)
+    days = iter(range(9, 20))
+    moments = (datetime(2025, 3, day, tzinfo=UTC) for day in days)
+    with Disturbed(tmp_path, moments) as source:
+        context = page_context(source, None, NOON)
+    assert (context["is_at_rest"], next(days)) == (False, 9 + READINGS)
+    assert context["head"].calls == 4
+    assert 'id="unrest"' in render(context)
+
+
+def test_late_events_are_not_known_where_only_a_backfill_wrote(tmp_path: Path) -> None:
+    """Without a revised row and a letter too late there is no zero, which would say too much."""
+    backfill(tmp_path, conversions(calls()[0]))
+    with DuckdbSource(tmp_path) as source:
+        context = page_context(source, None, NOON)
+    rows = {row["term"]: row for row in context["tables"]["quality"].rows}
+    for term in ("too_late", "revised"):
+        assert (rows[term]["count"], rows[term]["share"]) == (None, None)
+        assert rows[term]["note"] == words.NOT_KNOWN
+    assert rows["dead_letters"]["count"] == 0
+    assert render(context).count(f"<bdi>{words.NOT_KNOWN}</bdi>") == 2
+
+
+def test_one_revised_call_makes_late_events_known(tmp_path: Path) -> None:
+    """Then a stream wrote there, and what it did not refuse as late is none."""
+    backfill(tmp_path, conversions(calls()[0] | {"revision": 2}))
+    with DuckdbSource(tmp_path) as source:
+        table = page_context(source, None, NOON)["tables"]["quality"]
+    counts = {row["term"]: row["count"] for row in table.rows}
+    assert (counts["too_late"], counts["revised"]) == (0, 1)
+
+
+def test_rows_of_several_places_add_up_in_order() -> None:
+    """The largest first, then by name, what has no name last; a place without rows adds none."""
+    query = QUERIES["devices"]
+    columns = ["device_type", "calls", "sessions"]
+    parts = [
+        pl.DataFrame([("tv", 1, 5), (None, 2, 1)], columns, orient="row"),
+        pl.DataFrame(schema=columns),
+        pl.DataFrame([("car", 2, 1), ("tv", 2, 1)], columns, orient="row"),
+    ]
+    assert query.add_up(parts).rows() == [("tv", 3, 6), ("car", 2, 1), (None, 2, 1)]
+    assert query.add_up([]).schema == query.schema
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_gives_its_columns_as_they_are_declared(warehouse: Path, name: str) -> None:
+    """A file of the folder and what is said of it do not part: names, and one row for each key."""
+    query, sql = QUERIES[name], query_text(name)
+    with duckdb.connect(str(warehouse / "warehouse.duckdb"), read_only=True) as connection:
+        used = {key: None for key in ("account", "first_day", "last_day") if f"${key}" in sql}
+        found = pl.DataFrame(connection.sql(sql, params=used).to_arrow_table())
+    assert set(found.columns) == set(query.schema)
+    assert found.select(query.keys).is_duplicated().sum() == 0
