@@ -22,6 +22,7 @@ from pipelines.bigquery.names import control_places, find_places, parse_target
 from pipelines.bigquery.plan import check_locations, check_region
 from pipelines.cli import check_beam_options
 from pipelines.flex_jobs import RunBackfill, make_stream_plan, run_backfill_pipeline
+from pipelines.outputs import work_regions
 from pipelines.stream_graph import run_stream_pipeline
 from schemas.config import Config, load_config
 from transforms.privacy import KEY_BYTES
@@ -148,15 +149,14 @@ def check_workers(options: PipelineOptions) -> Iterator[str]:
 
 def check_place(config: Config, output: str, options: PipelineOptions) -> Iterator[str]:
     """Says where datasets would lie, or jobs work, outside the allowed locations."""
-    region = options.view_as(GoogleCloudOptions).region
-    if not region:
+    if not options.view_as(GoogleCloudOptions).region:
         yield "--region is missing: where the jobs work"
         return
     target = parse_target(output)
     places = find_places(config.accounts, config, target)
     everywhere = [*places.values(), *control_places(places.values(), config, target)]
     yield from check_locations(everywhere)
-    yield from check_region(everywhere, region)
+    yield from check_region(everywhere, work_regions(options))
 
 
 def make_graph(job: str, config: Config, output: str, given: Sequence[str]) -> Any:
@@ -177,7 +177,7 @@ def make_graph(job: str, config: Config, output: str, given: Sequence[str]) -> A
             config,
             subscription=f"projects/{cloud.project}/subscriptions/attribeam-stream",
             output=output,
-            region=cloud.region,
+            region=work_regions(options),
             secret=functools.partial(bytes, KEY_BYTES),
         )
         result = run_stream_pipeline(plan, options)

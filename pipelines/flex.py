@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.backfill import UsageError
 from pipelines.bigquery.names import is_bigquery
@@ -29,6 +29,7 @@ from pipelines.flex_jobs import (
     run_backfill_pipeline,
 )
 from pipelines.options import clock, make_parser
+from pipelines.outputs import work_regions
 from pipelines.stream_graph import StreamPlan, run_stream_pipeline
 from schemas.config import ConfigError, load_config
 from transforms.privacy import KeyMissing
@@ -100,7 +101,7 @@ def launch(arguments: Sequence[str]) -> Any:
         output=given.needed("output"),
         shards=given.number("shards") or StreamPlan.shards,
         gather_seconds=given.number("gather_seconds") or StreamPlan.gather_seconds,
-        region=options.view_as(GoogleCloudOptions).region,
+        region=work_regions(options),
         secret=functools.partial(load_secret_key, secret),
     )
     return run_stream_pipeline(plan, options)
@@ -147,8 +148,9 @@ def backfill_arguments(given: Parameters) -> list[str]:
     for name, action in command_options("backfill").items():
         if name not in ("config", "now") and given.values.get(name):
             arguments += _as_option(name, action, given.values[name])
-    region = PipelineOptions([*given.beam]).view_as(GoogleCloudOptions).region
-    return [*arguments, f"--region={region}"] if region else arguments
+    # The backfill is one machine's own run, for which --region only says where that may be.
+    regions = work_regions(PipelineOptions([*given.beam]))
+    return [*arguments, f"--region={regions}"] if regions else arguments
 
 
 def _as_option(name: str, action: argparse.Action, value: str) -> list[str]:

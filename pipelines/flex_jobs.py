@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import msgspec
 import polars as pl
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, WorkerOptions
 from google.api_core.exceptions import GoogleAPICallError
@@ -29,6 +31,7 @@ from pipelines.options import make_parser
 from pipelines.output import OutputError
 from pipelines.stream_append import Writer
 from pipelines.stream_graph import StreamPlan
+from pipelines.streaming.outbox import SinkBusy
 from schemas.config import Config, ConfigError
 from transforms.models import excluded_callers
 from transforms.privacy import KEY_VARIABLE, KeyMissing, load_key
@@ -36,7 +39,15 @@ from transforms.reading import InputError
 from transforms.reading_files import open_file
 
 # Errors whose words are ours and hold no value of an event.
-CLEAR = (ConfigError, InputError, KeyMissing, OutputError, TooManyDeadLetters, UsageError)
+CLEAR = (
+    ConfigError,
+    InputError,
+    KeyMissing,
+    OutputError,
+    SinkBusy,
+    TooManyDeadLetters,
+    UsageError,
+)
 DONE = "attribeam backfill done"
 
 _log = logging.getLogger(__name__)
@@ -154,13 +165,34 @@ class BigQueryWriter:
         self.sink = sink
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
-        """Appends rows to a table. Raises AppendBusy, OutputError and ConfigError."""
-        self.sink.append(table, {table: rows}, {})
+        """Appends rows to a table. Raises SinkBusy, OutputError and ConfigError."""
+        with _one_message():
+            self.sink.append(table, {table: rows}, {})
+
+
+# The writers of this process: each thread has a DoFn of each table, and a new sink looks at all
+# tables of the configuration.
+_writers: dict[tuple[str, str | None, bytes], Writer] = {}
+_opening = threading.Lock()
 
 
 def open_writer(output: str, config: Config, region: str | None) -> Writer:
-    """A writer on a worker. Raises ConfigError, and OutputError without credentials."""
-    return BigQueryWriter(open_bigquery_sink(output, config, region))
+    """The process's writer. Raises ConfigError, and OutputError without credentials."""
+    key = output, region, msgspec.json.encode((config.default, config.accounts))
+    with _opening, _one_message():
+        if key not in _writers:
+            _writers[key] = BigQueryWriter(open_bigquery_sink(output, config, region))
+        return _writers[key]
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    """Lets an error go on alone: a worker would log at length all that led to it."""
+    try:
+        with _without_values():
+            yield
+    except CLEAR as error:
+        raise error from None
 
 
 def make_stream_plan(

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    WorkerOptions,
+)
 
 from pipelines.bigquery.names import is_bigquery, parse_target
 from pipelines.warehouse import LocalWarehouse, Run
@@ -18,7 +23,7 @@ OutputRun: TypeAlias = Union[Run, "BigQueryRun"]
 
 
 def open_output(output: str | Path, config: Config, beam_options: Sequence[str] = ()) -> Output:
-    """The warehouse that `--output` names; Beam's --region says where the run works.
+    """The warehouse that `--output` names; Beam's options say where the run works.
 
     Raises ConfigError where it names none, OutputError without credentials.
     """
@@ -29,5 +34,21 @@ def open_output(output: str | Path, config: Config, beam_options: Sequence[str] 
     from pipelines.bigquery.warehouse import BigQueryWarehouse  # noqa: PLC0415
 
     target = parse_target(str(output))
-    region = PipelineOptions([*beam_options]).view_as(GoogleCloudOptions).region
+    region = work_regions(PipelineOptions([*beam_options]))
     return BigQueryWarehouse(connect(target.project), target, config, region)
+
+
+def work_regions(options: PipelineOptions) -> str | None:
+    """Every region that Beam's options name for a job or its workers, with commas between.
+
+    None where they name none. A zone is its region and a letter: europe-west3-a.
+    """
+    workers = options.view_as(WorkerOptions)
+    zones = (zone for zone in (workers.worker_zone, workers.zone) if zone)
+    named = (
+        options.view_as(GoogleCloudOptions).region,
+        workers.worker_region,
+        options.view_as(DebugOptions).lookup_experiment("worker_region"),
+        *(zone.rpartition("-")[0] or zone for zone in zones),
+    )
+    return ",".join(dict.fromkeys(filter(None, named))) or None

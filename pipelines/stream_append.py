@@ -17,7 +17,7 @@ from transforms.streaming.packing import pack, unpack
 
 
 class Writer(Protocol):
-    """Where rows go; it may be given the same rows again after a failure."""
+    """Where rows go, from any thread; it may be given the same rows again after a failure."""
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Appends rows to a table, and returns once they are kept."""
@@ -30,7 +30,8 @@ class AppendRows(beam.DoFn):
 
     State: `rows`, which are durable before they are appended: after a failure the same rows, with
     their revision and emitted_at, are appended again. Timers: `gathered`, by the clock; `last`, at
-    the end of time, which comes when a pipeline is drained.
+    the end of time, which comes when a pipeline is drained. make_writer: gives this process's
+    writer, which the DoFns of all tables and threads share.
     """
 
     make_writer: Callable[[], Writer]
@@ -42,9 +43,6 @@ class AppendRows(beam.DoFn):
     LAST = TimerSpec("last", TimeDomain.WATERMARK)
     GATHERS = beam.DoFn.TimerParam(GATHERED)
     LASTS = beam.DoFn.TimerParam(LAST)
-
-    def setup(self) -> None:
-        self._writer = self.make_writer()
 
     def process(
         self,
@@ -75,7 +73,8 @@ class AppendRows(beam.DoFn):
             return
         table, _ = unpack(blocks[0])
         rows = pl.concat([unpack(block)[1] for block in blocks])
-        self._writer.append(table, rows)
+        # Asked for where rows come, not in setup: so an error of it is told with the step, too.
+        self.make_writer().append(table, rows)
         Metrics.counter(table, "appended").inc(rows.height)
 
 

@@ -69,11 +69,11 @@ class Tables:
 
     def apply(self, plan: Plan, instruction: str | None) -> None:
         """Carries out a plan; changes of retention are written down first. Raises OutputError."""
-        self.service.apply(plan.creations)
+        self.service.apply(plan.opening)
         for change in plan.retentions:
             with clear_service_errors("writing down the instruction", NOTHING_DONE):
                 _write_instruction(self.service, change.place, change.old, change.new, instruction)
-        self.service.apply(change for change in plan.changes if change.action == "update")
+        self.service.apply(plan.rest)
 
 
 def open_tables(output: str, config_path: Path | None, *, detail: bool) -> Tables:
@@ -88,7 +88,7 @@ def open_tables(output: str, config_path: Path | None, *, detail: bool) -> Table
         places = find_places(accounts, config, target)
         controls = control_places(places.values(), config, target)
         wanted = wanted_state(target.project, places.values(), controls)
-        actual = service.read_state(wanted)
+        actual = service.read_state(wanted, texts=True)
     if not detail:
         wanted = without_absent_detail(wanted, actual)
     return Tables(service, places, wanted, actual)

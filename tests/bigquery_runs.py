@@ -91,7 +91,7 @@ def rows_in(service: Service, dataset: str, table: str) -> list[Row]:
 
     Times within records are asked for as numbers: the client cannot read the emulator's.
     """
-    columns = service.client.get_table(f"test.{dataset}.{table}").schema
+    columns = service.client.get_table(f"{service.project}.{dataset}.{table}").schema
     apart = ", ".join(_asked(column) for column in columns)
     rows = service.query(f"SELECT {apart} FROM {dataset}.{table} AS rows_of_it", "EU")
     return ordered({c.name: _read(row[c.name], c) for c in columns} for row in rows)

@@ -1,5 +1,6 @@
 """A real BigQuery project in place of the emulator, for `make gcp-test` alone."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from pipelines.bigquery.wanted import LABEL
 
 # Names a project that holds nothing and where everything may be made and removed.
 PROJECT = "ATTRIBEAM_GCP_PROJECT"
+# The project that tests of the sink write to: that one, or the emulator's.
+TESTED = os.environ.get(PROJECT) or "test"
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """Rows of output tables for tests: what matters is written, the rest has harmless values."""
 
 import datetime as dt
+import os
 from typing import Any
 
 import polars as pl
+from gcp_project import PROJECT
 
 from schemas.columns import Table
 
-DAY = dt.date(2025, 3, 1)
-NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
+# A real project removes what has expired, so there the rows are of last week.
+DAY = dt.date.today() - dt.timedelta(days=7) if os.environ.get(PROJECT) else dt.date(2025, 3, 1)
+NOON = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
 _ORDINARY: dict[str, Any] = {
     "account": "shop",
     "revision": 1,

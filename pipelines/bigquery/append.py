@@ -1,14 +1,15 @@
 """Appending a stream's rows by the Storage Write API, to the default stream of each table.
 
 The default stream takes every row at least once, so a row that is sent again stands twice; the
-views show it once. One connection at a time carries the requests of all accounts that lie in one
+views show it once. One connection at a time carries requests of all accounts that lie in one
 location, one after the other, so thousands of small accounts hold no connections.
 """
 
-import hashlib
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 from google.api_core import exceptions
@@ -19,11 +20,17 @@ from pipelines.bigquery.errors import explain
 from pipelines.bigquery.limits import LIMITS
 from pipelines.bigquery.messages import RowEncoder
 from pipelines.bigquery.names import Place
+from pipelines.bigquery.refused import refused_rows
 from pipelines.output import OutputError
 from schemas.tables import DEAD_LETTERS, TABLES
 
 # Room for the schema and the names beside the rows of a request.
 REQUEST_BYTES = LIMITS.append_request_bytes - (1 << 20)
+# So much goes by one connection: few enough requests to be answered before its time is over.
+CONNECTION_REQUESTS = 100
+CONNECTION_BYTES = 32 << 20
+# So long after a table was made an append may not find it; a minute is usual.
+NEW_SECONDS = 120.0
 PASSING = (
     exceptions.Aborted,
     exceptions.Cancelled,
@@ -32,15 +39,7 @@ PASSING = (
     exceptions.ServiceUnavailable,
     exceptions.TooManyRequests,
 )
-# What makes a row of a table one row; a row that is refused is named by it.
-ROW_IDS = {
-    "conversions": ("conversion_id", "revision"),
-    "sessions": ("visitor_id", "session_id", "session_start", "revision"),
-    "displays": ("tracking_number", "visitor_id", "session_id", "session_start", "revision"),
-    "pageviews": ("visitor_id", "event_id", "time"),
-    "engagements": ("visitor_id", "event_id", "time"),
-    "dead_letters": ("dead_letter_id",),
-}
+Error: TypeAlias = exceptions.GoogleAPICallError
 
 
 class AppendBusy(Exception):
@@ -56,14 +55,19 @@ class Request:
     numbers: tuple[int, ...]
     rows: tuple[bytes, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of its rows."""
+        return sum(map(len, self.rows))
+
 
 @dataclass
 class BigQueryAppender:
     """Appends rows of output tables, each to its account's dataset.
 
-    places: where accounts' rows lie (None: rows of no known account). needs_streams: whether a
-    default stream must be asked for before its first use, and times in records are text, as the
-    emulator wants it.
+    places: where accounts' rows lie (None: rows of no known account). patience_seconds: how long
+    no request is answered before rows are given up for now. needs_streams: whether a default stream
+    must be asked for before its first use, and times in records are text, as the emulator wants it.
     """
 
     client: BigQueryWriteClient
@@ -72,6 +76,12 @@ class BigQueryAppender:
     patience_seconds: float = 60.0
     needs_streams: bool = False
     _known: set[str] = field(default_factory=set)
+    _new: dict[str, float] = field(default_factory=dict)
+
+    def expect(self, tables: Iterable[tuple[str, str]]) -> None:
+        """Tables (dataset, name) that were just made: not finding them passes, for a while."""
+        until = time.monotonic() + NEW_SECONDS
+        self._new |= {self._stream(dataset, name): until for dataset, name in tables}
 
     def append(self, table_name: str, rows: pl.DataFrame) -> None:
         """Appends rows of a table, of any accounts; what the service refuses is a dead letter.
@@ -92,17 +102,15 @@ class BigQueryAppender:
         encoder = RowEncoder(TABLES[table_name], nested_text=self.needs_streams)
         encoded = encoder.encode(rows)
         refused = {number for number, row in enumerate(encoded) if len(row) > REQUEST_BYTES}
-        pending = [*self._requests(table_name, rows["account"], encoded, refused)]
-
-        def send() -> None:
-            while pending:
-                self._send(pending, encoder, refused)
-
+        pending = deque(self._requests(table_name, rows["account"], encoded, refused))
         again = Retry(predicate=_is_passing, initial=0.5, maximum=30, timeout=self.patience_seconds)
+        # For each connection anew: rows that are being taken are not given up.
+        send = again(self._send)
         try:
-            again(send)()
+            while pending:
+                send(pending, encoder, refused)
         except exceptions.RetryError as error:
-            raise AppendBusy(explain(error)) from error
+            raise AppendBusy(f"BigQuery, appending rows: {explain(error)}") from error
         except exceptions.GoogleAPICallError as error:
             raise OutputError(f"BigQuery, appending rows: {explain(error)}") from error
         return refused
@@ -114,44 +122,118 @@ class BigQueryAppender:
         encoded: list[bytes],
         left_out: Container[int],
     ) -> Iterator[Request]:
-        """Requests of at most the size allowed, by account in the order of names and rows."""
+        """Requests of at most the size allowed, by location, then account in the order of names."""
         by_account: dict[str | None, list[int]] = {}
         for number, account in enumerate(accounts):
             if number not in left_out:
                 by_account.setdefault(account, []).append(number)
-        for account in sorted(by_account, key=lambda name: (name is not None, name or "")):
-            place = self.places[account]
-            table = f"projects/{self.project}/datasets/{place.dataset}/tables/{table_name}"
+        places = self.places
+        for account in sorted(by_account, key=lambda name: (places[name].location, name or "")):
+            place = places[account]
+            stream = self._stream(place.dataset, table_name)
             for numbers in _packed(by_account[account], encoded):
                 packed = tuple(encoded[number] for number in numbers)
-                yield Request(place.location, f"{table}/streams/_default", numbers, packed)
+                yield Request(place.location, stream, numbers, packed)
 
-    def _send(self, pending: list[Request], encoder: RowEncoder, refused: set[int]) -> None:
-        """Sends what is pending of one location; takes out what is answered."""
-        sent = [request for request in pending if request.location == pending[0].location]
+    def _stream(self, dataset: str, table: str) -> str:
+        return f"projects/{self.project}/datasets/{dataset}/tables/{table}/streams/_default"
+
+    def _send(self, pending: deque[Request], encoder: RowEncoder, refused: set[int]) -> None:
+        """Sends by one connection what comes first; what it settles is not pending any more.
+
+        Raises the service's error where it settled nothing, and one that does not pass.
+        """
+        sent = _take_connection(pending)
+        unanswered, again = deque(sent), list[Request]()
+        found: Error | None = None
+        try:
+            for request, answer in self._answers(sent, encoder):
+                errors = {error.index for error in answer.row_errors}
+                if answer.error.code and not errors:
+                    found = self._judged(_error_of(answer.error), [request])
+                    again.append(request)
+                elif errors:
+                    refused |= {request.numbers[index] for index in errors}
+                    again += _without(request, errors)
+                unanswered.popleft()
+                if found and not _is_passing(found):
+                    break
+        except exceptions.GoogleAPICallError as error:
+            found = self._judged(error, unanswered)
+            # The others go first, where it was this one that broke the connection.
+            unanswered.rotate(-1)
+        pending.extend((*again, *unanswered))
+        is_settled = _count_rows((*again, *unanswered)) < _count_rows(sent)
+        if found and not (is_settled and _is_passing(found)):
+            raise found
+
+    def _answers(
+        self, sent: list[Request], encoder: RowEncoder
+    ) -> Iterator[tuple[Request, types.AppendRowsResponse]]:
+        """Each request with its answer: they come in the order of the requests.
+
+        Raises the service's error where requests stay without one.
+        """
         for request in sent:
             self._know(request.stream)
-        answers = self.client.append_rows(
+        # Without the client's own retry: it goes on with the requests that were not read yet, so
+        # answers would stand beside the wrong ones and those before would be lost.
+        call: Any = self.client.append_rows(
             _messages(sent, encoder),
+            retry=None,
             timeout=self.patience_seconds,
             metadata=(("x-goog-request-params", f"write_stream={sent[0].stream}"),),
         )
         answered = 0
-        for request, answer in zip(sent, answers, strict=False):
-            errors = {error.index for error in answer.row_errors}
-            if answer.error.code and not errors:
-                raise _error_of(answer.error)
-            place = pending.index(request)
-            pending[place : place + 1] = [*_without(request, errors)] if errors else []
-            refused |= {request.numbers[index] for index in errors}
-            answered += 1
-        if not answered:
-            raise exceptions.ServiceUnavailable("the connection ended without an answer")
+        try:
+            for request in sent:
+                answer = next(call, None)
+                if answer is None:
+                    raise exceptions.ServiceUnavailable("the connection ended without an answer")
+                if not _is_answer(request, answer):
+                    raise exceptions.ServiceUnavailable("an answer was not that of its request")
+                answered += 1
+                yield request, answer
+        finally:
+            if answered < len(sent):
+                call.cancel()
 
     def _know(self, stream: str) -> None:
         if self.needs_streams and stream not in self._known:
-            self.client.get_write_stream(name=stream)
+            self.client.get_write_stream(name=stream, retry=None, timeout=self.patience_seconds)
             self._known.add(stream)
+
+    def _judged(self, error: Error, requests: Iterable[Request]) -> Error:
+        """The error, or one that passes where it may be of a table that is too new to be found."""
+        is_unseen = isinstance(error, exceptions.NotFound) or "may not exist" in str(error.message)
+        now = time.monotonic()
+        if is_unseen and any(self._new.get(request.stream, now) > now for request in requests):
+            return exceptions.ServiceUnavailable("a table that was just made is not found yet")
+        return error
+
+
+def _take_connection(pending: deque[Request]) -> list[Request]:
+    """Takes off what goes by one connection: of one location, and not too much."""
+    taken = [pending.popleft()]
+    size = taken[0].size
+    while pending and len(taken) < CONNECTION_REQUESTS:
+        size += pending[0].size
+        if pending[0].location != taken[0].location or size > CONNECTION_BYTES:
+            break
+        taken.append(pending.popleft())
+    return taken
+
+
+def _is_answer(request: Request, answer: types.AppendRowsResponse) -> bool:
+    """False where an answer names another table, or rows that the request does not have."""
+    # Without the project, which has a name and a number.
+    _, _, named = answer.write_stream.partition("/datasets/")
+    is_named = not named or request.stream.endswith(f"/datasets/{named}")
+    return is_named and all(error.index < len(request.rows) for error in answer.row_errors)
+
+
+def _count_rows(requests: Iterable[Request]) -> int:
+    return sum(len(request.rows) for request in requests)
 
 
 def _messages(requests: Iterable[Request], encoder: RowEncoder) -> Iterator[Any]:
@@ -164,33 +246,6 @@ def _messages(requests: Iterable[Request], encoder: RowEncoder) -> Iterator[Any]
         message.proto_rows.writer_schema.proto_descriptor.CopyFrom(encoder.descriptor)
         message.proto_rows.rows.serialized_rows.extend(request.rows)
         yield types.AppendRowsRequest.wrap(message)
-
-
-def refused_rows(table_name: str, rows: pl.DataFrame, refused: Collection[int]) -> pl.DataFrame:
-    """Dead letters for rows that the service refused; message_id is the row's id."""
-    bad = rows[sorted(refused)]
-    moment = pl.col("emitted_at")
-    identity = pl.concat_str(
-        [pl.col(name).cast(pl.String).fill_null("") for name in ROW_IDS[table_name]], separator="/"
-    )
-    known = bad.select(
-        "account",
-        received_date=moment.dt.date(),
-        received_at=moment,
-        code=pl.lit("row_refused"),
-        event_type=pl.lit(table_name),
-        origin=pl.lit(f"rows of {table_name}"),
-        message_id=identity,
-    )
-    ids = [
-        hashlib.sha256(
-            "\0".join((table_name, row["account"], row["message_id"])).encode()
-        ).hexdigest()[:32]
-        for row in known.iter_rows(named=True)
-    ]
-    empty = pl.DataFrame(DEAD_LETTERS.arrow_schema().empty_table())
-    letters = known.with_columns(pl.Series("dead_letter_id", ids, pl.String))
-    return pl.concat([empty, letters], how="diagonal_relaxed").select(DEAD_LETTERS.names)
 
 
 def _packed(numbers: Iterable[int], encoded: list[bytes]) -> Iterator[tuple[int, ...]]:
@@ -216,8 +271,8 @@ def _without(request: Request, errors: Container[int]) -> Iterator[Request]:
         yield Request(request.location, request.stream, numbers, rows)
 
 
-def _error_of(status: Any) -> exceptions.GoogleAPICallError:
-    error: exceptions.GoogleAPICallError = exceptions.from_grpc_status(status.code, status.message)
+def _error_of(status: Any) -> Error:
+    error: Error = exceptions.from_grpc_status(status.code, status.message)
     return error
 
 

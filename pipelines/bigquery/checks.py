@@ -27,15 +27,16 @@ def check_places(
     region: str | None,
     *,
     detail: bool,
+    seen: State | None = None,
 ) -> tuple[State, Plan]:
-    """What there is, and the plan for what is missing.
+    """What there is, and the plan for what is missing; seen: what there was a moment ago.
 
     Raises OutputError where a dataset would lie or the run works outside the allowed locations,
     or where a table is not as it should be (location, expiration, schema, key).
     """
     everywhere = [*places, *controls]
     raise_found([*check_locations(everywhere), *check_region(everywhere, region)], NOT_ALLOWED)
-    actual = service.read_state(wanted)
+    actual = seen or service.read_state(wanted)
     asked = wanted if detail else without_absent_detail(wanted, actual)
     plan = make_plan(asked, actual, places)
     raise_found([*plan.unmet], NOT_RIGHT)

@@ -2,7 +2,8 @@
 
 Once all staging tables are loaded, one load writes a row with a transaction for each account: from
 there on the new rows count, even if the process dies. Each transaction also notes that it is done,
-so whoever comes next does the rest, and nothing twice.
+so whoever comes next does the rest, and nothing twice. What nobody has done before its staging
+tables expire lapses.
 """
 
 import datetime as dt
@@ -14,10 +15,13 @@ from io import BytesIO
 
 from google.cloud import bigquery
 
+from pipelines.bigquery.errors import SERVICE_ERRORS
 from pipelines.bigquery.jobs import run_job
 from pipelines.bigquery.service import Service
 from pipelines.bigquery.wanted import COMMITS, STAGING_DAYS
 
+# Longer than a run takes from its first staging table to the journal.
+LOADING = dt.timedelta(hours=12)
 # Accounts at a time: their transactions touch other tables, and only add rows to the journal.
 THREADS = 4
 
@@ -75,17 +79,46 @@ def decide(service: Service, commits: Sequence[Commit], control: str, location: 
 
 def pending(service: Service, control: str, location: str) -> list[Commit]:
     """What runs have decided and not done, oldest first, as long as staging tables are kept."""
-    journal = journal_table(service.project, control)
-    since = dt.datetime.now(dt.UTC) - dt.timedelta(days=STAGING_DAYS)
     rows = service.query(
-        f"SELECT run, number, account, script FROM `{journal}` AS decided "
-        f"WHERE state = 'decided' AND committed_date >= DATE '{since.date()}' "
-        f"AND CONCAT(run, ' ', CAST(number AS STRING)) NOT IN (SELECT CONCAT(run, ' ', CAST(number "
-        f"AS STRING)) FROM `{journal}` WHERE state = 'done') "
-        "ORDER BY committed_at, run, number",
+        f"SELECT run, number, account, script FROM ({_open(service, control)}) "
+        f"WHERE committed_at >= {_kept_since()} ORDER BY committed_at, run, number",
         location,
     )
     return [Commit(row["run"], row["number"], row["account"], row["script"]) for row in rows]
+
+
+def lapse(service: Service, control: str, location: str) -> list[str]:
+    """Gives up what was decided so long ago that its staging tables are gone; says it once."""
+    lapsed = f"FROM ({_open(service, control)}) WHERE committed_at < {_kept_since()}"
+    rows = service.query(f"SELECT run, account, committed_date {lapsed}", location)
+    if rows:
+        journal = journal_table(service.project, control)
+        service.query(
+            f"INSERT INTO `{journal}` ({', '.join(COMMITS.names)}) SELECT run, account, "
+            f"CURRENT_DATE(), CURRENT_TIMESTAMP(), 'lapsed', NULL, number {lapsed}",
+            location,
+        )
+    return [
+        f"account {row['account']}: a backfill of {row['committed_date']} was never finished and "
+        "its staged rows have expired: run it again"
+        for row in rows
+    ]
+
+
+def _open(service: Service, control: str) -> str:
+    """SQL: journal rows of what is decided, and neither done nor lapsed."""
+    journal = journal_table(service.project, control)
+    name = "CONCAT(run, ' ', CAST(number AS STRING))"
+    return (
+        f"SELECT * FROM `{journal}` WHERE state = 'decided' AND {name} NOT IN "
+        f"(SELECT {name} FROM `{journal}` WHERE state IN ('done', 'lapsed'))"
+    )
+
+
+def _kept_since() -> str:
+    """SQL: a moment since which staging tables are kept for sure; they are made before the row."""
+    kept = dt.timedelta(days=STAGING_DAYS) - LOADING
+    return f"TIMESTAMP '{(dt.datetime.now(dt.UTC) - kept).isoformat()}'"
 
 
 def loads_today(service: Service, control: str, location: str) -> int:
@@ -99,21 +132,39 @@ def loads_today(service: Service, control: str, location: str) -> int:
     return int(row["runs"])
 
 
-def carry_out(service: Service, commits: Sequence[Commit], location: str) -> None:
-    """Runs each account's transaction once. Raises the service's error of the first that fails."""
+def carry_out(
+    service: Service, commits: Sequence[Commit], location: str
+) -> dict[str | None, Exception]:
+    """Runs transactions once, those of an account in their order; where one fails, by account why.
 
-    def replace(commit: Commit) -> None:
-        def start(attempt_id: str) -> bigquery.QueryJob:
-            return service.client.query(
-                commit.script,
-                job_id=attempt_id,
-                location=location,
-                retry=service.retry,
-                job_retry=None,
-                timeout=service.patience_seconds,
-            )
+    What an account's failed transaction leaves undone is for the next who comes.
+    """
+    by_account: dict[str | None, list[Commit]] = {}
+    for commit in commits:
+        by_account.setdefault(commit.account, []).append(commit)
 
-        run_job(service, start, f"attribeam-{commit.run}-{commit.number}", location)
+    def replace(account: str | None) -> Exception | None:
+        try:
+            for commit in by_account[account]:
+                _run(service, commit, location)
+        except SERVICE_ERRORS as error:
+            return error
+        return None
 
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(replace, commits))
+        errors = dict(zip(by_account, threads.map(replace, by_account), strict=True))
+    return {account: error for account, error in errors.items() if error}
+
+
+def _run(service: Service, commit: Commit, location: str) -> None:
+    def start(attempt_id: str) -> bigquery.QueryJob:
+        return service.client.query(
+            commit.script,
+            job_id=attempt_id,
+            location=location,
+            retry=service.retry,
+            job_retry=None,
+            timeout=service.patience_seconds,
+        )
+
+    run_job(service, start, f"attribeam-{commit.run}-{commit.number}", location)

@@ -4,14 +4,17 @@ Resources are those of the REST reference. What can be mended is a Difference wi
 mend it; what cannot without losing rows is a Refusal that says what to do.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from pipelines.bigquery.wanted import DAY_MILLISECONDS, Resource
+from pipelines.bigquery.compare_columns import column_changes, merge_fields
+from pipelines.bigquery.names import CONTROL_PREFIX
+from pipelines.bigquery.wanted import DAY_MILLISECONDS, LABEL, Resource
 
-# The service answers with the older names of some types.
-OLDER_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
+TABLE_EXPIRATION = "defaultTableExpirationMs"
+LABEL_TEXT = ",".join(f"{key}={value}" for key, value in LABEL.items())
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,13 @@ Found: TypeAlias = Iterator[Difference | Refusal]
 
 
 def compare_dataset(name: str, wanted: Resource, actual: Resource) -> Found:
-    """Location, expiration, key, time travel, description and labels."""
-    if actual.get("location", "").lower() != wanted["location"].lower():
-        yield Refusal(
-            f"dataset {name} lies in {actual.get('location')}, not in {wanted['location']}, and a "
-            "dataset cannot move: set location to where it lies, or name another dataset in "
-            "[accounts.NAME]: dataset = …"
-        )
+    """Owner, location, expirations, key, time travel, description and labels."""
+    if words := _not_ours(name, wanted, actual) or _elsewhere(name, wanted, actual):
+        yield Refusal(words)
         return
+    if actual.get(TABLE_EXPIRATION) is not None:
+        words = f"new tables never expire, not after {days_text(actual[TABLE_EXPIRATION])}"
+        yield Difference(words, {TABLE_EXPIRATION: None}, is_decisive=True)
     key = "defaultPartitionExpirationMs"
     if actual.get(key) != wanted[key]:
         words = f"days expire after {days_text(wanted[key])}, not {days_text(actual.get(key))}"
@@ -58,13 +60,11 @@ def compare_dataset(name: str, wanted: Resource, actual: Resource) -> Found:
     hours = "maxTimeTravelHours"
     if str(actual.get(hours)) != wanted[hours]:
         yield Difference(f"time travel of {wanted[hours]} hours", {hours: wanted[hours]})
-    if actual.get("friendlyName") != wanted["friendlyName"]:
-        yield Difference("another friendly name", {"friendlyName": wanted["friendlyName"]})
     yield from _compare_notes(wanted, actual)
 
 
 def compare_table(name: str, wanted: Resource, actual: Resource) -> Found:
-    """Partitions, expiration, clustering, key, columns, description and labels."""
+    """Partitions, expirations, clustering, key, columns, description and labels."""
     if actual.get("type", "TABLE") != "TABLE":
         yield Refusal(f"{name} is a {actual['type'].lower()}, not a table: move it away")
         return
@@ -82,6 +82,10 @@ def compare_table(name: str, wanted: Resource, actual: Resource) -> Found:
             {"timePartitioning": wanted["timePartitioning"]},
             is_decisive=True,
         )
+    yield from _compare_lifetime("table", actual)
+    if _needs_filter(actual):
+        words = "queries need not say which days"
+        yield Difference(words, {"requirePartitionFilter": False}, is_decisive=True)
     if actual.get("clustering") != wanted["clustering"]:
         yield Difference(
             f"clustered by {', '.join(wanted['clustering']['fields'])}",
@@ -100,6 +104,7 @@ def compare_view(name: str, wanted: Resource, actual: Resource) -> Found:
         return
     if actual.get("view", {}).get("query") != wanted["view"]["query"]:
         yield Difference("another text", {"view": wanted["view"]})
+    yield from _compare_lifetime("view", actual)
     yield from _compare_notes(wanted, actual)
 
 
@@ -107,7 +112,58 @@ def days_text(milliseconds: str | None) -> str:
     """An expiration in words."""
     if milliseconds is None:
         return "never"
-    return f"{int(milliseconds) / DAY_MILLISECONDS:g} days"
+    days = f"{int(milliseconds) / DAY_MILLISECONDS:g}"
+    return f"{days} day" if days == "1" else f"{days} days"
+
+
+def _not_ours(name: str, wanted: Resource, actual: Resource) -> str | None:
+    """Why a dataset is not the one that is wanted, by its label and its friendly name.
+
+    Names are compared exactly: accounts a-b and a_b have the same dataset where none is set.
+    """
+    owner, should = actual.get("friendlyName"), wanted["friendlyName"]
+    is_labelled = LABEL.items() <= (actual.get("labels") or {}).items()
+    if is_labelled and owner == should:
+        return None
+    whose = f"account {should}"
+    remedy = f"give {whose} another in [accounts.NAME]: dataset = …"
+    if name.startswith(CONTROL_PREFIX):
+        whose, remedy = "runs", "write into another project"
+    if is_labelled and owner:
+        return f"dataset {name} is that of account {owner}, not of {whose}: {remedy}"
+    named = f", its friendly name is {owner}" if owner else ""
+    lacks = "has no friendly name" if is_labelled else f"has no label {LABEL_TEXT}{named}"
+    return (
+        f"dataset {name} is not known as that of {whose} (it {lacks}): {remedy}; or, where it was "
+        f'made for this, hand it over: set its label {LABEL_TEXT} and its friendly name "{should}"'
+    )
+
+
+def _elsewhere(name: str, wanted: Resource, actual: Resource) -> str | None:
+    if actual.get("location", "").lower() == wanted["location"].lower():
+        return None
+    return (
+        f"dataset {name} lies in {actual.get('location')}, not in {wanted['location']}, and a "
+        "dataset cannot move: set location to where it lies, or name another dataset in "
+        "[accounts.NAME]: dataset = …"
+    )
+
+
+def _compare_lifetime(kind: str, actual: Resource) -> Found:
+    """A table that expires takes all its days along; a view is made again by the next run."""
+    if (at := actual.get("expirationTime")) is not None:
+        moment = dt.datetime.fromtimestamp(int(at) / 1000, dt.UTC)
+        yield Difference(
+            f"the {kind} itself never expires, not at {moment:%Y-%m-%d %H:%M} UTC",
+            {"expirationTime": None},
+            is_decisive=kind == "table",
+        )
+
+
+def _needs_filter(actual: Resource) -> bool:
+    """Whether queries must say which days they read; the service had it elsewhere once."""
+    partitioning = actual.get("timePartitioning") or {}
+    return any(resource.get("requirePartitionFilter") for resource in (actual, partitioning))
 
 
 def _compare_notes(wanted: Resource, actual: Resource) -> Found:
@@ -134,7 +190,7 @@ def _compare_table_key(name: str, wanted: Resource, actual: Resource) -> Found:
 
 
 def _compare_columns(name: str, wanted: list[Resource], actual: list[Resource]) -> Found:
-    found = [*_field_changes(name, wanted, actual)]
+    found = [*column_changes(name, wanted, actual)]
     refused = [words for words, is_refused, _ in found if is_refused]
     yield from (Refusal(words) for words in refused)
     if found and not refused:
@@ -142,77 +198,6 @@ def _compare_columns(name: str, wanted: list[Resource], actual: list[Resource]) 
         added = [words for words, _, is_added in found if is_added]
         words = "; ".join(added) if added else "other descriptions of columns"
         yield Difference(words, merged, is_decisive=bool(added))
-
-
-def _field_changes(
-    name: str, wanted: list[Resource], actual: list[Resource], prefix: str = ""
-) -> Iterator[tuple[str, bool, bool]]:
-    """(in words, is refused, changes what can be written) for each column that differs."""
-    there = {column["name"]: column for column in actual}
-    should = {column["name"] for column in wanted}
-    for column in actual:
-        if column["name"] not in should:
-            yield _foreign(name, prefix + column["name"]), True, False
-    for column in wanted:
-        path = prefix + column["name"]
-        found = there.get(column["name"])
-        if found is None:
-            yield _missing(name, path, column)
-            continue
-        shape, wanted_shape = _column_shape(found), _column_shape(column)
-        if shape == (wanted_shape[0], "REQUIRED") and wanted_shape[1] == "NULLABLE":
-            yield f"column {path} may be null", False, True
-        elif shape != wanted_shape:
-            yield _changed(name, path, shape, wanted_shape), True, False
-        elif found.get("description") != column["description"]:
-            yield f"another description of {path}", False, False
-        fields = column.get("fields", [])
-        yield from _field_changes(name, fields, found.get("fields", []), f"{path}.")
-
-
-def _missing(name: str, path: str, column: Resource) -> tuple[str, bool, bool]:
-    if column["mode"] == "REQUIRED":
-        words = (
-            f"table {name} lacks the required column {path}, which rows that are there cannot "
-            "have: copy the table to another name, drop it, apply again and copy the rows back"
-        )
-        return words, True, False
-    return f"new column {path}", False, True
-
-
-def _foreign(name: str, path: str) -> str:
-    return (
-        f"table {name} has a column {path} that attribeam does not know, so someone else changed "
-        f"the table: drop the column, or move the table away (ALTER TABLE … RENAME TO) and apply"
-    )
-
-
-def _changed(name: str, path: str, shape: tuple[str, str], wanted: tuple[str, str]) -> str:
-    return (
-        f"column {path} of table {name} is {' '.join(shape)}, not {' '.join(wanted)}, which cannot "
-        "be changed in place: copy the table to another name, drop it, apply again and copy the "
-        "rows back"
-    )
-
-
-def merge_fields(wanted: list[Resource], actual: list[Resource]) -> list[Resource]:
-    """The columns wanted in the order in which they are there, new ones last."""
-    by_name = {column["name"]: column for column in wanted}
-    order = [column["name"] for column in actual]
-    order += [name for name in by_name if name not in order]
-    nested: dict[str, Any] = {c["name"]: c.get("fields", []) for c in actual}
-    merged = []
-    for name in order:
-        column = dict(by_name[name])
-        if "fields" in column:
-            column["fields"] = merge_fields(column["fields"], nested.get(name, []))
-        merged.append(column)
-    return merged
-
-
-def _column_shape(column: Resource) -> tuple[str, str]:
-    kind = column["type"].upper()
-    return OLDER_TYPES.get(kind, kind), (column.get("mode") or "NULLABLE").upper()
 
 
 def _shape(resource: Resource) -> str:

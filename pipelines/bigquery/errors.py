@@ -18,9 +18,11 @@ GONE = (
     exceptions.TooManyRequests,
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
+    auth.TransportError,
     ConnectionError,
     TimeoutError,
 )
+SERVICE_ERRORS = (auth.GoogleAuthError, exceptions.GoogleAPIError, *GONE)
 NO_CREDENTIALS = (
     "no Google credentials found: run gcloud auth application-default login, or let "
     "GOOGLE_APPLICATION_CREDENTIALS name a service account's key file"
@@ -35,7 +37,7 @@ def clear_service_errors(doing: str, state: str) -> Iterator[None]:
     """
     try:
         yield
-    except (auth.GoogleAuthError, exceptions.GoogleAPIError, *GONE) as error:
+    except SERVICE_ERRORS as error:
         raise OutputError(f"BigQuery, {doing}: {explain(error)}; {state}") from error
 
 
@@ -43,15 +45,26 @@ def explain(error: Exception) -> str:
     """What an error of the service means and what to do."""
     if isinstance(error, exceptions.RetryError) and isinstance(error.cause, Exception):
         return f"given up after many tries: {explain(error.cause)}"
-    if isinstance(error, auth.RefreshError):
-        return f"the Google credentials are no longer good ({_first_line(error)}); sign in again"
     if isinstance(error, auth.GoogleAuthError):
-        return NO_CREDENTIALS
+        return _explain_auth(error)
     if isinstance(error, exceptions.GoogleAPICallError):
         return _explain_call(error)
     if isinstance(error, GONE):
-        return f"the service cannot be reached ({type(error).__name__}); try again when it can"
+        return _explain_gone(error)
     return _first_line(error)
+
+
+def _explain_auth(error: auth.GoogleAuthError) -> str:
+    # Where tokens are given out may be out of reach too; a machine of the cloud wraps that.
+    if isinstance(error, auth.TransportError) or isinstance(error.__cause__, auth.TransportError):
+        return _explain_gone(error)
+    if isinstance(error, auth.RefreshError):
+        return f"the Google credentials are no longer good ({_first_line(error)}); sign in again"
+    return NO_CREDENTIALS
+
+
+def _explain_gone(error: Exception) -> str:
+    return f"the service cannot be reached ({type(error).__name__}); try again when it can"
 
 
 def _explain_call(error: exceptions.GoogleAPICallError) -> str:

@@ -12,7 +12,7 @@ class Limits:
 
     partitions_per_job: int = 4_000
     loads_per_table_per_day: int = 1_500
-    row_bytes: int = 100 << 20
+    row_bytes: int = 50 << 20
     append_request_bytes: int = 10 << 20
 
 

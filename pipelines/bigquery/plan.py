@@ -1,9 +1,11 @@
 """What must change in BigQuery for it to hold what it should, and what must not. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from pipelines.bigquery.compare import (
+    TABLE_EXPIRATION,
     Difference,
     Found,
     Refusal,
@@ -72,18 +74,40 @@ class Plan:
         """What is not there yet."""
         return tuple(change for change in self.changes if change.action == "create")
 
+    @property
+    def opening(self) -> tuple[Change, ...]:
+        """What comes first: datasets and tables to make, in datasets whose tables do not expire."""
+        lasting = (
+            replace(change, resource={TABLE_EXPIRATION: None})
+            for change in self.changes
+            if change.action == "update" and TABLE_EXPIRATION in change.resource
+        )
+        return (*lasting, *(change for change in self.creations if change.kind != "view"))
+
+    @property
+    def rest(self) -> tuple[Change, ...]:
+        """All other changes: of what is there, then views, which keep the columns they find."""
+        return tuple(c for c in self.changes if c.action == "update" or c.kind == "view")
+
 
 def make_plan(
     wanted: State, actual: State, places: Iterable[Place], instruction: str | None = None
 ) -> Plan:
     """Compares what should be with what is.
 
-    Datasets come before their tables, tables before views. How long rows of `places` are kept
-    changes only with an instruction.
+    Datasets come before their tables, tables before views; of a dataset that is refused nothing
+    else is said. How long rows of `places` are kept changes only with an instruction.
     """
-    items = [*_items(wanted, actual)]
-    refusals = [item.words for item in items if isinstance(item, Refusal)]
-    retentions = [*_retentions(wanted, actual, places)]
+    datasets = {
+        name: [*_settle("dataset", (name,), dataset, actual.datasets.get(name), compare_dataset)]
+        for name, dataset in wanted.datasets.items()
+    }
+    refused = {name for name, items in datasets.items() if any(_refusals(items))}
+    tables = {path: table for path, table in wanted.tables.items() if path[0] not in refused}
+    items = [*chain.from_iterable(datasets.values()), *_table_items(tables, actual)]
+    own = State(wanted.datasets, tables)
+    retentions = [*_retentions(own, actual, (p for p in places if p.dataset not in refused))]
+    refusals = [*_refusals(items)]
     if not instruction:
         refusals += [
             f"{change.text}: the change needs a written reference, --instruction TEXT"
@@ -104,33 +128,41 @@ def check_locations(places: Iterable[Place]) -> Iterator[str]:
 
 
 def check_region(places: Iterable[Place], region: str | None) -> Iterator[str]:
-    """Says whose rows a run may not write from where it works (region; None: not known)."""
+    """Says whose rows a run may not write from where it works.
+
+    region: as pipelines.outputs.work_regions says it; None where it is not known.
+    """
+    regions = region.split(",") if region else []
     for place in places:
         allowed = ", ".join(place.allowed_locations)
-        if allowed and region is None:
+        if allowed and not regions:
             yield (
                 f"{place.whose}: allowed_locations is set ({allowed}), and where this run works is "
                 "not known: say it with --region, such as --region europe-west3"
             )
-        elif region and allowed and not _allows(place, region):
-            yield (
-                f"{place.whose}: this run works in {region}, which is not one of "
-                f"allowed_locations ({allowed})"
-            )
+        for each in regions:
+            if allowed and not _allows(place, each):
+                yield (
+                    f"{place.whose}: this run works in {each}, which is not one of "
+                    f"allowed_locations ({allowed})"
+                )
 
 
 def _allows(place: Place, location: str) -> bool:
     return location.lower() in {allowed.lower() for allowed in place.allowed_locations}
 
 
-def _items(wanted: State, actual: State) -> Iterator[Change | Refusal]:
-    for name, dataset in wanted.datasets.items():
-        found = actual.datasets.get(name)
-        yield from _settle("dataset", (name,), dataset, found, compare_dataset)
-    for path, table in wanted.tables.items():
+def _table_items(
+    wanted: dict[tuple[str, str], Resource], actual: State
+) -> Iterator[Change | Refusal]:
+    for path, table in wanted.items():
         kind = "view" if "view" in table else "table"
         compare = compare_view if kind == "view" else compare_table
         yield from _settle(kind, path, table, actual.tables.get(path), compare)
+
+
+def _refusals(items: Iterable[Change | Refusal]) -> Iterator[str]:
+    return (item.words for item in items if isinstance(item, Refusal))
 
 
 def _settle(
@@ -154,16 +186,23 @@ def _settle(
 
 
 def _retentions(wanted: State, actual: State, places: Iterable[Place]) -> Iterator[Retention]:
-    """Places of which the dataset or a table keeps rows for another time than wanted."""
+    """Places of which the dataset or a table keeps rows for another time than wanted.
+
+    A dataset without tables keeps none, however it was made.
+    """
     for place in places:
         if place.dataset not in actual.datasets:
             continue
         new = wanted.datasets[place.dataset][EXPIRATION]
-        kept = [actual.datasets[place.dataset].get(EXPIRATION)]
-        for (dataset, name), table in wanted.tables.items():
-            found = actual.tables.get((dataset, name))
-            if dataset == place.dataset and found and "timePartitioning" in table:
-                kept.append((found.get("timePartitioning") or {}).get("expirationMs"))
-        other = [old for old in kept if old != new]
+        kept = [
+            (actual.tables[path].get("timePartitioning") or {}).get("expirationMs")
+            for path, table in wanted.tables.items()
+            if path[0] == place.dataset and path in actual.tables and "timePartitioning" in table
+        ]
+        if not kept:
+            continue
+        other = [
+            old for old in (actual.datasets[place.dataset].get(EXPIRATION), *kept) if old != new
+        ]
         if other:
             yield Retention(place, other[0], new)

@@ -1,5 +1,6 @@
 """Which days of which account a run replaces, by what, in which dataset. Pure."""
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,37 +19,52 @@ COVERED = ["table", "account", "day"]
 
 @dataclass(frozen=True)
 class LocationRun:
-    """A run's part in one location: its control dataset and the accounts that lie there."""
+    """A run's part in one location: its control dataset and the accounts that lie there.
+
+    began: since when rows that are written meanwhile are a stream's, and stay.
+    """
 
     project: str
     run: str
     control: Place
     places: Mapping[str | None, Place]
+    began: dt.datetime
 
     @property
     def journal(self) -> str:
         """The journal of the location."""
         return f"{self.project}.{self.control.dataset}.{COMMITS.name}"
 
-    def staging_table(self, table: Table) -> str:
-        """The staging table of a table."""
-        return staging_table(self.project, self.control.dataset, self.run, table)
+    @property
+    def keys(self) -> list[str | None]:
+        """The keys that the places' rows are encrypted with."""
+        return sorted({place.kms_key for place in self.places.values()}, key=lambda k: k or "")
+
+    def staging_table(self, table: Table, kms_key: str | None) -> str:
+        """The staging table of a table: rows lie under the key that their account's are under."""
+        number = self.keys.index(kms_key)
+        name = f"{staging_prefix(self.run)}{number}_{table.name}"
+        return f"{self.project}.{self.control.dataset}.{name}"
 
 
-def staging_table(project: str, control: str, run: str, table: Table) -> str:
-    """The name of a run's staging table in a control dataset."""
-    return f"{project}.{control}.staging_{run}_{table.name}"
+def staging_prefix(run: str) -> str:
+    """What the names of a run's staging tables begin with."""
+    return f"staging_{run}_"
 
 
 def split_by_location(
-    project: str, run: str, places: Mapping[str | None, Place], controls: Iterable[Place]
+    project: str,
+    run: str,
+    places: Mapping[str | None, Place],
+    controls: Iterable[Place],
+    began: dt.datetime,
 ) -> list[LocationRun]:
     """The parts of a run; rows of no known account (None) lie in a control dataset themselves."""
     parts = []
     for control in controls:
         here = {a: p for a, p in places.items() if p.location.lower() == control.location.lower()}
         if here:
-            parts.append(LocationRun(project, run, control, here))
+            parts.append(LocationRun(project, run, control, here, began))
     return parts
 
 
@@ -79,9 +95,10 @@ def make_replacements(
             account=account,
             dataset=f"{part.project}.{place.dataset}",
             journal=part.journal,
+            began=part.began,
             days={name: days[name, account] for name in there if (name, account) in days},
             staged={
-                name: part.staging_table(TABLES[name])
+                name: part.staging_table(TABLES[name], place.kms_key)
                 for name in there
                 if (name, account) in tables
             },

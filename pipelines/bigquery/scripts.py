@@ -22,8 +22,8 @@ _FROM_JSON = {
 class Replacement:
     """What a run replaces for one account; number: the account's in the run.
 
-    dataset: `project.dataset`. days: by table. staged: by table that the account has staged rows
-    of, the staging table. columns: by table, its columns as they are there.
+    dataset: `project.dataset`. began: when the run did. days: by table. staged: by table that the
+    account has staged rows of, the staging table. columns: by table, its columns as they are there.
     """
 
     run: str
@@ -31,6 +31,7 @@ class Replacement:
     account: str | None
     dataset: str
     journal: str
+    began: dt.datetime
     days: Mapping[str, Sequence[dt.date]] = field(default_factory=dict)
     staged: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
@@ -39,8 +40,9 @@ class Replacement:
 def replace_script(replacement: Replacement, *, from_json: bool = False) -> str:
     """All of an account's changes and the note that they are done, as one transaction.
 
-    Days go and staged rows come; dead letters are merged by their id instead. from_json: whether
-    fields of staged records are read by way of JSON (docs/bigquery.md says why).
+    Days go and staged rows come; dead letters are merged by their id instead. What was written
+    since the run began is a stream's, of events that the run may not have read, and stays.
+    from_json: whether fields of staged records are read by way of JSON (docs/bigquery.md says why).
     """
     statements = ["BEGIN TRANSACTION", *_changes(replacement, from_json), _done(replacement)]
     return ";\n".join([*statements, "COMMIT TRANSACTION"]) + ";\n"
@@ -73,7 +75,8 @@ def _changes(replacement: Replacement, from_json: bool) -> Iterator[str]:
                 f"(SELECT dead_letter_id FROM `{staging}` WHERE {mine})"
             )
         elif replacement.days.get(name):
-            yield f"DELETE FROM {target} WHERE {_in_days(table, replacement.days[name])}"
+            days = _in_days(table, replacement.days[name])
+            yield f"DELETE FROM {target} WHERE {mine} AND {days} AND {_before(replacement.began)}"
         if staging:
             columns = replacement.columns[name]
             names = ", ".join(f"`{column['name']}`" for column in columns)
@@ -85,6 +88,12 @@ def _changes(replacement: Replacement, from_json: bool) -> Iterator[str]:
 def _in_days(table: Table, days: Sequence[dt.date]) -> str:
     listed = ", ".join(f"DATE '{day}'" for day in sorted(days))
     return f"{table.partition} IN ({listed})"
+
+
+def _before(began: dt.datetime) -> str:
+    """Whether a row is not of the time since a run began; --now may lie in the future."""
+    since = f"emitted_at > TIMESTAMP '{began.isoformat()}'"
+    return f"NOT ({since} AND emitted_at <= CURRENT_TIMESTAMP())"
 
 
 def _value(column: Resource, from_json: bool) -> str:

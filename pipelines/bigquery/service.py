@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import google.auth
@@ -22,6 +23,7 @@ SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 PATIENCE_SECONDS = 120.0
 # The service answers up to 100 requests a second to one user.
 THREADS = 8
+LISTED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,19 @@ class Service:
         datasets = [(name, self._dataset(name)) for name in journals]
         return [(name, dataset["location"]) for name, dataset in datasets if dataset]
 
-    def read_state(self, wanted: State) -> State:
-        """What there is of the datasets, tables and views that are wanted."""
+    def read_state(self, wanted: State, *, texts: bool = False) -> State:
+        """What there is of the datasets, tables and views that are wanted.
+
+        A view is only as it is listed, which tells it from a table; texts: with all that is known.
+        """
         with ThreadPoolExecutor(THREADS) as threads:
             datasets = _present(wanted.datasets, threads.map(self._dataset, wanted.datasets))
-            keys = [key for key in wanted.tables if key[0] in datasets]
-            tables = _present(keys, threads.map(self._table, keys))
-        return State(datasets, tables)
+            listed = dict(chain.from_iterable(threads.map(self._listed, datasets)))
+            there = {key: table for key, table in wanted.tables.items() if key in listed}
+            asked = [key for key, table in there.items() if texts or "view" not in table]
+            tables = _present(asked, threads.map(self._table, asked))
+        views = {key: listed[key] for key, table in there.items() if not texts and "view" in table}
+        return State(datasets, tables | views)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Makes changes in their order; what is there already is not made again."""
@@ -125,6 +133,16 @@ class Service:
         except exceptions.NotFound:
             return None
         return found.to_api_repr()
+
+    def _listed(self, dataset: str) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+        """Its tables and views by their keys: one request, where asking for each takes one each."""
+        items = self.client.list_tables(
+            f"{self.project}.{dataset}", page_size=LISTED_AT_ONCE, retry=self.retry
+        )
+        try:
+            return [((dataset, item.table_id), item.to_api_repr()) for item in items]
+        except exceptions.NotFound:
+            return []
 
     def _table(self, key: tuple[str, str]) -> dict[str, Any] | None:
         try:

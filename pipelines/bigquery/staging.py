@@ -1,7 +1,7 @@
 """Staging: the rows a run wrote aside, one file and one load for each table of a location."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,7 @@ from google.cloud import bigquery
 from pipelines.bigquery.jobs import run_job
 from pipelines.bigquery.scripts import staged_column
 from pipelines.bigquery.service import Service
-from pipelines.bigquery.wanted import STAGING_DAYS
+from pipelines.bigquery.wanted import LABEL, STAGING_DAYS, Resource
 from pipelines.parquet import read_file, table_files
 from schemas.columns import Table
 
@@ -50,32 +50,32 @@ def staged_schema(table: Table) -> pa.Schema:
 
 
 def load(
-    service: Service, file: Path, table: Table, target: str, *, location: str, job_id: str
+    service: Service,
+    file: Path,
+    table: Table,
+    target: str,
+    *,
+    location: str,
+    job_id: str,
+    kms_key: str | None = None,
 ) -> None:
     """Loads a file into a new staging table, which expires by itself.
 
     Raises the service's errors.
     """
     fields = [staged_column(column) for column in table.bigquery()]
-    project, dataset, name = target.split(".")
-    expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=STAGING_DAYS)
-    resource = {
-        "tableReference": {"projectId": project, "datasetId": dataset, "tableId": name},
-        "schema": {"fields": fields},
-        "clustering": {"fields": ["account"]},
-        "expirationTime": str(int(expires.timestamp() * 1000)),
-    }
-    service.client.create_table(
-        bigquery.Table.from_api_repr(resource), exists_ok=True, retry=service.retry
-    )
+    _make(service, target, fields, kms_key)
     options = bigquery.ParquetOptions()
     options.enable_list_inference = True
     config = bigquery.LoadJobConfig(
         source_format=bigquery.SourceFormat.PARQUET,
-        write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        # Into the table as it was made: to truncate would make it anew, without what is not said.
+        write_disposition=bigquery.WriteDisposition.WRITE_EMPTY,
         schema=[bigquery.SchemaField.from_api_repr(column) for column in fields],
     )
     config.parquet_options = options
+    if kms_key:
+        config.destination_encryption_configuration = bigquery.EncryptionConfiguration(kms_key)
 
     def start(attempt_id: str) -> bigquery.LoadJob:
         with file.open("rb") as data:
@@ -92,10 +92,27 @@ def load(
     run_job(service, start, job_id, location)
 
 
-def drop(service: Service, tables: Iterable[str]) -> None:
-    """Removes staging tables."""
-    for table in tables:
-        service.client.delete_table(table, not_found_ok=True, retry=service.retry)
+def drop(service: Service, dataset: str, prefix: str) -> None:
+    """Removes the staging tables whose names begin so. Raises the service's errors."""
+    for table in service.client.list_tables(dataset, retry=service.retry):
+        if table.table_id.startswith(prefix):
+            service.client.delete_table(table, not_found_ok=True, retry=service.retry)
+
+
+def _make(service: Service, target: str, fields: list[Resource], kms_key: str | None) -> None:
+    project, dataset, name = target.split(".")
+    expires = dt.datetime.now(dt.UTC) + dt.timedelta(days=STAGING_DAYS)
+    resource: Resource = {
+        "tableReference": {"projectId": project, "datasetId": dataset, "tableId": name},
+        "labels": LABEL,
+        "schema": {"fields": fields},
+        "clustering": {"fields": ["account"]},
+        "expirationTime": str(int(expires.timestamp() * 1000)),
+    }
+    if kms_key:
+        resource["encryptionConfiguration"] = {"kmsKeyName": kms_key}
+    table = bigquery.Table.from_api_repr(resource)
+    service.client.create_table(table, exists_ok=True, retry=service.retry)
 
 
 def _as_staged(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -8,8 +8,9 @@ transaction (commits.py).
 import datetime as dt
 import tempfile
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import polars as pl
 from pipelines.bigquery import commits, staging
 from pipelines.bigquery.checks import (
     check_limits,
-    check_loads,
     check_places,
     largest_payloads,
     raise_found,
@@ -35,12 +35,12 @@ from pipelines.bigquery.names import (
     home_location,
 )
 from pipelines.bigquery.plan import Change
+from pipelines.bigquery.recovery import DECIDED, Recovery, finish, recover
 from pipelines.bigquery.replacements import (
     LocationRun,
     check_covered,
     make_replacements,
     split_by_location,
-    staging_table,
 )
 from pipelines.bigquery.scripts import literal, replace_script
 from pipelines.bigquery.service import Service
@@ -52,9 +52,9 @@ from schemas.config import Config
 from schemas.tables import DEAD_LETTERS, TABLES
 
 NOTHING = "nothing was written"
-DECIDED = (
-    "accounts that were not reached are as they were, and the next backfill into the project gives "
-    "them their new rows first"
+UNSURE = (
+    "where the journal has taken this run, the next backfill into the project finishes it; else "
+    "nothing was written"
 )
 # Subqueries of one statement that counts rows.
 COUNTED_AT_ONCE = 200
@@ -80,34 +80,17 @@ class BigQueryWarehouse:
         Does first what an interrupted run had decided. Raises OutputError where BigQuery cannot be
         had or an account of the configuration has tables that are not as they should be.
         """
-        self.recover()
         self.check(self.config.accounts)
+        recovery = self.recover()
         with (
             tempfile.TemporaryDirectory(prefix="attribeam-") as folder,
             clear_output_errors(Path(folder)),
         ):
-            yield BigQueryRun(self, Path(folder))
+            yield BigQueryRun(self, Path(folder), recovery)
 
-    def recover(self) -> None:
-        """Finishes the commits of runs that ended in the middle of them.
-
-        Raises OutputError, also where the day's loads into a journal are used up.
-        """
-        with clear_service_errors("finishing an interrupted run", DECIDED):
-            for control, location in self.service.control_datasets():
-                decided = commits.pending(self.service, control, location)
-                self.finish(decided, control, location)
-                loads = commits.loads_today(self.service, control, location)
-                raise_found([*check_loads(control, loads, self.limits)])
-
-    def finish(self, decided: Sequence[Commit], control: str, location: str) -> None:
-        """Replaces what is decided and removes the staging tables of these runs."""
-        commits.carry_out(self.service, decided, location)
-        for run in sorted({commit.run for commit in decided}):
-            staging.drop(
-                self.service,
-                (staging_table(self.target.project, control, run, t) for t in TABLES.values()),
-            )
+    def recover(self) -> Recovery:
+        """Finishes what interrupted runs had decided, as far as it can. Raises OutputError."""
+        return recover(self.service, self.limits, self.check)
 
     def check(self, accounts: Iterable[str]) -> tuple[dict[str, Place], State]:
         """The accounts' places, and what there is of their tables.
@@ -117,9 +100,11 @@ class BigQueryWarehouse:
         places, actual, _ = self._check(accounts, detail=False)
         return places, actual
 
-    def prepare(self, accounts: Iterable[str], *, detail: bool) -> tuple[dict[str, Place], State]:
-        """Like `check`, and makes what is missing."""
-        places, actual, creations = self._check(accounts, detail=detail)
+    def prepare(
+        self, accounts: Iterable[str], *, detail: bool, seen: State | None = None
+    ) -> tuple[dict[str, Place], State]:
+        """Like `check`, and makes what is missing; seen: what there was a moment ago."""
+        places, actual, creations = self._check(accounts, detail=detail, seen=seen)
         self.service.apply(creations)
         made = {
             (change.path[0], change.path[1]): change.resource
@@ -129,14 +114,20 @@ class BigQueryWarehouse:
         return places, State(actual.datasets, actual.tables | made)
 
     def _check(
-        self, accounts: Iterable[str], *, detail: bool
+        self, accounts: Iterable[str], *, detail: bool, seen: State | None = None
     ) -> tuple[dict[str, Place], State, tuple[Change, ...]]:
         places = find_places(accounts, self.config, self.target)
         controls = control_places(places.values(), self.config, self.target)
         wanted = wanted_state(self.target.project, places.values(), controls)
         with clear_service_errors("checking the tables", NOTHING):
             actual, plan = check_places(
-                self.service, wanted, places.values(), controls, self.region, detail=detail
+                self.service,
+                wanted,
+                places.values(),
+                controls,
+                self.region,
+                detail=detail,
+                seen=seen,
             )
         return places, actual, plan.creations
 
@@ -144,11 +135,15 @@ class BigQueryWarehouse:
 class BigQueryRun:
     """What one run has written aside, and the commit that puts it into BigQuery."""
 
-    def __init__(self, warehouse: BigQueryWarehouse, folder: Path) -> None:
+    def __init__(self, warehouse: BigQueryWarehouse, folder: Path, recovery: Recovery) -> None:
         self.warehouse = warehouse
         self.service = warehouse.service
         self.name = uuid.uuid4().hex[:12]
+        self.began = dt.datetime.now(dt.UTC)
         self.staging = folder
+        self.recovery = recovery
+        self._accounts: frozenset[str] = frozenset()
+        self._seen: State | None = None
 
     def staged(self) -> pl.DataFrame:
         """Rows written aside: table, account, day, rows."""
@@ -156,8 +151,10 @@ class BigQueryRun:
 
     def existing(self) -> pl.DataFrame:
         """Rows in BigQuery of the accounts of the run's input: table, account, day, rows."""
-        accounts = read_notes(self.staging, "days", INPUT_DAYS)["account"].drop_nulls().unique()
-        places, actual = self.warehouse.check(accounts)
+        noted = read_notes(self.staging, "days", INPUT_DAYS)["account"]
+        self._accounts = frozenset(noted.drop_nulls())
+        places, actual = self.warehouse.check(self._accounts)
+        self._seen = actual
         counted: list[tuple[Any, ...]] = []
         with clear_service_errors("counting the rows that are there", NOTHING):
             for location, queries in self._counts(places, actual).items():
@@ -182,13 +179,18 @@ class BigQueryRun:
             for part in parts:
                 self._load(part, staged)
         decided = [self._decide(part, staged, replaced, state) for part in parts]
-        with clear_service_errors("writing the journal", NOTHING):
+        with clear_service_errors("writing the journal", UNSURE):
             for part, found in zip(parts, decided, strict=True):
                 commits.decide(self.service, found, part.control.dataset, part.control.location)
         with clear_service_errors("replacing the days of accounts", DECIDED):
             for part, found in zip(parts, decided, strict=True):
-                self.warehouse.finish(found, part.control.dataset, part.control.location)
-        report.setdefault("warnings", []).extend(self._expired(staged, parts))
+                control = part.control
+                for error in finish(
+                    self.service, found, control.dataset, control.location
+                ).values():
+                    raise error
+        warnings = [*self.recovery.warnings, *self._expired(staged, parts)]
+        report.setdefault("warnings", []).extend(warnings)
 
     def _prepare(
         self, staged: pl.DataFrame, replaced: pl.DataFrame
@@ -196,27 +198,33 @@ class BigQueryRun:
         """Makes what is missing, and the run's parts by location."""
         warehouse, target = self.warehouse, self.warehouse.target
         accounts: Collection[str | None] = {*staged["account"], *replaced["account"]}
+        self.recovery.check(accounts)
         detail = not staged.filter(pl.col("table").is_in(DETAIL_TABLES)).is_empty()
-        known = [account for account in accounts if account is not None]
-        places, state = warehouse.prepare(known, detail=detail)
+        known = {account for account in accounts if account is not None}
+        seen = self._seen if known <= self._accounts else None
+        places, state = warehouse.prepare(known, detail=detail, seen=seen)
         everyone: dict[str | None, Place] = dict(places.items())
         if None in accounts:
             home = home_location(warehouse.config, target)
             everyone[None] = control_place(home, warehouse.config)
         controls = control_places(places.values(), warehouse.config, target)
-        return split_by_location(target.project, self.name, everyone, controls), state
+        return split_by_location(target.project, self.name, everyone, controls, self.began), state
 
     def _load(self, part: LocationRun, staged: pl.DataFrame) -> None:
-        for name in staged["table"].unique().sort():
-            file = self.staging / f"{part.control.dataset}-{name}.parquet"
-            if staging.merge_files(self.staging, TABLES[name], part.places, file):
+        for name, (number, kms_key) in product(
+            staged["table"].unique().sort(), enumerate(part.keys)
+        ):
+            accounts = [a for a, place in part.places.items() if place.kms_key == kms_key]
+            file = self.staging / f"{part.control.dataset}-{number}-{name}.parquet"
+            if staging.merge_files(self.staging, TABLES[name], accounts, file):
                 staging.load(
                     self.service,
                     file,
                     TABLES[name],
-                    part.staging_table(TABLES[name]),
+                    part.staging_table(TABLES[name], kms_key),
                     location=part.control.location,
-                    job_id=f"attribeam-{part.run}-{part.control.dataset}-{name}",
+                    job_id=f"attribeam-{part.run}-{part.control.dataset}-{number}-{name}",
+                    kms_key=kms_key,
                 )
             file.unlink()
 

@@ -131,6 +131,20 @@ def test_jobs_and_datasets_stay_where_accounts_allow(tmp_path: Path) -> None:
     assert any("us-east1" in words and "account a" in words for _, words in found)
 
 
+@pytest.mark.parametrize("option", ["worker_region=us-east1", "worker_zone=us-east1-b"])
+def test_workers_stay_where_accounts_allow(option: str, tmp_path: Path) -> None:
+    """A region that is allowed does not speak for workers elsewhere."""
+    config = tmp_path / "attribeam.toml"
+    config.write_text('allowed_locations = ["EU", "europe-west3"]\n[accounts.a]\n')
+    assert check_deploy(config, OUTPUT, options()).is_right
+    found = wrong(f"--{option}", config=config)
+    assert found[0] == (
+        "region",
+        "account a: this run works in us-east1, which is not one of allowed_locations "
+        "(EU, europe-west3)",
+    )
+
+
 def test_a_wrong_output_or_configuration_is_a_usage_error(tmp_path: Path) -> None:
     """Not a finding but an error: nothing could be checked."""
     with pytest.raises(ConfigError, match="write bigquery://PROJECT"):

@@ -81,6 +81,14 @@ def test_the_rest_is_beams() -> None:
     assert "--region=europe-west3" in backfill_arguments(read_parameters([*BACKFILL, *rest]))
 
 
+def test_a_backfill_knows_every_region_it_may_work_in() -> None:
+    """That of the job and those of its workers: allowed_locations must hold them all."""
+    rest = ["--region=europe-west3", "--worker_zone=us-central1-a"]
+    asked = backfill_arguments(read_parameters([*BACKFILL, *rest]))
+    assert "--region=europe-west3,us-central1" in asked
+    assert read_arguments(asked).beam_options == ["--region=europe-west3,us-central1"]
+
+
 def test_a_backfill_of_the_last_days_ends_with_the_last_complete_one() -> None:
     """last_days counts back from the day of the launch, which is not complete."""
     asked = read_arguments(backfill_arguments(read_parameters([*BACKFILL, "--last_days=3"])))
@@ -182,6 +190,13 @@ def test_a_launch_makes_the_job_and_no_key_is_in_it(arguments: tuple[str, ...]) 
     assert SECRET.encode() in functions
     assert KEY not in functions
     assert base64.b64encode(KEY) not in functions
+
+
+def test_a_streams_workers_know_every_region_they_may_work_in() -> None:
+    """They check the accounts' allowed_locations, which the job's region alone would pass."""
+    result = launch([*STREAM, *DATAFLOW, "--worker_region=us-central1"])
+    functions = b"".join(functions_of(result.job.proto_pipeline))
+    assert b"europe-west3,us-central1" in functions
 
 
 def functions_of(graph: Any) -> Iterator[bytes]:

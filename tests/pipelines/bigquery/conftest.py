@@ -8,6 +8,7 @@ from emulators.servers import bigquery_server
 from gcp_project import PROJECT, real_project
 
 from pipelines.bigquery.service import EMULATOR, Service, connect
+from pipelines.bigquery.stream_sink import WRITE_EMULATOR
 
 
 @pytest.fixture
@@ -23,4 +24,5 @@ def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     request.getfixturevalue("bigquery_addresses")
     with bigquery_server() as addresses:
         monkeypatch.setenv(EMULATOR, addresses.rest)
+        monkeypatch.setenv(WRITE_EMULATOR, addresses.grpc)
         yield connect(addresses.project)

@@ -9,7 +9,6 @@ from google.auth import exceptions as auth
 
 from pipelines.bigquery.checks import check_limits
 from pipelines.bigquery.errors import clear_service_errors, explain
-from pipelines.bigquery.jobs import is_passing
 from pipelines.bigquery.limits import Limits
 from pipelines.bigquery.scripts import Replacement, literal, replace_script, staged_column
 from pipelines.output import OutputError
@@ -27,6 +26,7 @@ def script(**changed: object) -> list[str]:
         "account": 'a"b',
         "dataset": "p.shop",
         "journal": "p.attribeam_eu.commits",
+        "began": dt.datetime(2025, 3, 2, tzinfo=dt.UTC),
         "columns": COLUMNS,
     }
     text = replace_script(Replacement(**known | changed))
@@ -40,10 +40,12 @@ def test_all_of_an_account_is_one_transaction() -> None:
         staged={"displays": "p.attribeam_eu.staging_r_displays"},
     )
     assert statements[0] == "BEGIN TRANSACTION"
-    assert (
-        statements[1] == "DELETE FROM `p.shop.sessions` WHERE session_date IN (DATE '2025-03-01')"
+    assert statements[1] == (
+        'DELETE FROM `p.shop.sessions` WHERE account = "a\\"b" '
+        "AND session_date IN (DATE '2025-03-01') AND NOT (emitted_at > "
+        "TIMESTAMP '2025-03-02T00:00:00+00:00' AND emitted_at <= CURRENT_TIMESTAMP())"
     )
-    assert statements[2].endswith("display_date IN (DATE '2025-03-01', DATE '2025-03-02')")
+    assert "display_date IN (DATE '2025-03-01', DATE '2025-03-02')" in statements[2]
     assert statements[3].startswith("INSERT INTO `p.shop.displays` (`account`, `tracking_number`,")
     assert statements[3].endswith(
         'FROM `p.attribeam_eu.staging_r_displays` WHERE account = "a\\"b"'
@@ -130,13 +132,3 @@ def test_errors_of_the_service_are_put_into_words(error: Exception, said: str) -
         clear_service_errors("loading", "nothing was written"),
     ):
         raise error
-
-
-def test_only_what_passes_is_tried_again() -> None:
-    """Busy and concurrent changes pass; wrong SQL and permission do not."""
-    concurrent = exceptions.BadRequest("Transaction is aborted due to concurrent update of table x")
-    assert is_passing(failed(exceptions.ServiceUnavailable, "backendError"))
-    assert is_passing(concurrent)
-    assert not is_passing(failed(exceptions.InternalServerError, "jobInternalError"))
-    assert not is_passing(failed(exceptions.Forbidden, "accessDenied"))
-    assert not is_passing(ValueError())

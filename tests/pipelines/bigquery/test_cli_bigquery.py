@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bigquery_runs import local_rows, query, rows_in
+from apache_beam.options.pipeline_options import PipelineOptions
+from bigquery_runs import backfill, local_rows, query, rows_in, warehouse_of
+from google.cloud import bigquery
 from oracle.cases import CALLER, B, call, form, page
 from tables import B2, KEY, T
+from warehouse_runs import call as call_row
+from warehouse_runs import conversions
 
 from pipelines.bigquery.service import Service
 from pipelines.cli import main
-from pipelines.outputs import open_output
+from pipelines.output import OutputError
+from pipelines.outputs import open_output, work_regions
 from schemas.config import parse_config
 from schemas.tables import TABLES
 from transforms.settings import DAY, MINUTE
@@ -180,6 +185,64 @@ def test_the_region_of_a_run_is_beam_s(service: Service) -> None:
     output = "bigquery://test/EU"
     assert open_output(output, parse_config({}), ["--region=europe-west3"]).region == "europe-west3"
     assert open_output(output, parse_config({})).region is None
+    elsewhere = ["--region=europe-west3", "--worker_zone=us-central1-a"]
+    assert open_output(output, parse_config({}), elsewhere).region == "europe-west3,us-central1"
+
+
+@pytest.mark.parametrize(
+    ("options", "regions"),
+    [
+        ([], None),
+        (["--region="], None),
+        (["--region=a-1", "--worker_region=b-1"], "a-1,b-1"),
+        (["--region=a-1", "--worker_region=a-1", "--zone=b-1-c"], "a-1,b-1"),
+        (["--worker_zone=b-1-c"], "b-1"),
+        (["--region=a-1", "--experiments=worker_region=b-1"], "a-1,b-1"),
+    ],
+)
+def test_all_regions_that_options_name_are_known(options: list[str], regions: str | None) -> None:
+    """The job's, its workers' and that of their zone, once each."""
+    assert work_regions(PipelineOptions(options)) == regions
+
+
+def test_two_accounts_never_share_a_dataset(service: Service) -> None:
+    """Two runs that know one account each: the second writes and deletes nothing."""
+    backfill(warehouse_of(service), conversions(call_row("1", "a-b")))
+    with pytest.raises(OutputError, match="dataset a_b is that of account a-b, not of account a_b"):
+        backfill(warehouse_of(service), conversions(call_row("1", "a_b")))
+    assert query(service, "SELECT account FROM a_b.conversions") == [("a-b",)]
+
+
+def test_a_dataset_of_others_is_left_alone(
+    service: Service, attribeam: Command, tmp_path: Path
+) -> None:
+    """Neither a run nor an instruction touches it; labelled and named it is the account's."""
+    theirs = bigquery.Dataset("test.a")
+    theirs.location = "EU"
+    service.client.create_dataset(theirs)
+    before = service.client.get_dataset("test.a").to_api_repr()
+    done = attribeam(*backfill_arguments(tmp_path, "bigquery://test"))
+    assert done.code == 1
+    assert "dataset a is not known as that of account a" in done.err
+    options = config_of(tmp_path, "[accounts.a]\n")
+    refused = attribeam("tables", "apply", "--instruction", "x", *options)
+    assert refused.code == 1
+    assert refused.out.startswith("refused: dataset a is not known as that of account a")
+    assert service.client.get_dataset("test.a").to_api_repr() == before
+    assert [*service.client.list_tables("test.a")] == []
+
+
+def test_a_dataset_that_was_handed_over_gets_its_tables(
+    service: Service, attribeam: Command, tmp_path: Path
+) -> None:
+    """Its label and friendly name say whose it is; no instruction is needed."""
+    handed = bigquery.Dataset("test.shop")
+    handed.location, handed.friendly_name = "EU", "shop"
+    handed.labels = {"application": "attribeam"}
+    service.client.create_dataset(handed)
+    done = attribeam("tables", "apply", *config_of(tmp_path, "[accounts.shop]\n"))
+    assert done.code == 0
+    assert service.client.get_table("test.shop.conversions").schema
 
 
 # --- tables ------------------------------------------------------------------------------------

@@ -1,21 +1,18 @@
 """What changes in BigQuery and what is refused, decided without it."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pipelines.bigquery.names import (
-    Place,
-    Target,
-    control_place,
-    control_places,
-    find_places,
-    parse_target,
-)
-from pipelines.bigquery.plan import Plan, check_locations, check_region, make_plan
+from pipelines.bigquery.names import Place, Target, control_places, find_places
+from pipelines.bigquery.plan import Plan, make_plan
+from pipelines.bigquery.views import bigquery_view
 from pipelines.bigquery.wanted import State, wanted_state, without_absent_detail
-from schemas.config import Config, ConfigError, parse_config
+from pipelines.views import VIEWS
+from schemas.config import Config, parse_config
+from schemas.tables import DISPLAYS, TABLES
 
 TARGET = Target("project", "EU")
 KEY = "projects/p/locations/europe/keyRings/r/cryptoKeys/k"
@@ -40,85 +37,6 @@ def plan(wanted: State, actual: State, instruction: str | None = None) -> Plan:
 
 def texts(found: Plan) -> list[str]:
     return [change.text for change in found.changes]
-
-
-# --- names -------------------------------------------------------------------------------------
-
-
-def test_a_target_names_a_project_and_a_location() -> None:
-    """Without a location the target is in the EU."""
-    assert parse_target("bigquery://my-project") == Target("my-project", "EU")
-    assert parse_target("bigquery://my-project/europe-west3").location == "europe-west3"
-    assert parse_target("bigquery://example.com:old/US").project == "example.com:old"
-
-
-@pytest.mark.parametrize("output", ["bigquery://", "bigquery://A B", "bigquery://p1/E U"])
-def test_a_target_that_is_none_is_told(output: str) -> None:
-    """The message shows how a target is written."""
-    with pytest.raises(ConfigError, match="write bigquery://PROJECT or"):
-        parse_target(output)
-
-
-def test_an_account_has_a_dataset_of_its_name() -> None:
-    """Dashes, dots and spaces become underscores; the configuration may name another."""
-    config = parse_config({"accounts": {"æ/1": {"dataset": "ae1"}}})
-    found = [place.dataset for place in places("nord-mobil.dk", "a b", "æ/1", config=config)]
-    assert found == ["a_b", "nord_mobil_dk", "ae1"]
-
-
-@pytest.mark.parametrize("account", ["æ/1", "_x", "", "a" * 1025])
-def test_an_account_that_no_dataset_can_be_named_after_is_told(account: str) -> None:
-    """Nothing is guessed: the message asks for a name."""
-    with pytest.raises(ConfigError, match="no dataset can have this name"):
-        places(account)
-
-
-def test_two_accounts_do_not_share_a_dataset() -> None:
-    """Their names differ only in what a dataset's name cannot have."""
-    with pytest.raises(ConfigError, match=r"accounts a-b and a\.b would share the dataset a_b"):
-        places("a-b", "a.b")
-
-
-def test_no_account_has_the_dataset_of_runs() -> None:
-    """Staging tables and journal do not lie among an account's tables."""
-    with pytest.raises(ConfigError, match="are kept for runs"):
-        places("attribeam-eu")
-
-
-def test_a_key_must_lie_where_the_dataset_does() -> None:
-    """Cloud KMS calls the location of the EU's keys europe."""
-    config = parse_config({"kms_key": KEY, "accounts": {"us": {"location": "US"}}})
-    assert places("shop", config=config)[0].kms_key == KEY
-    assert control_place("US", config).kms_key is None
-    with pytest.raises(ConfigError, match="account us: kms_key"):
-        places("us", config=config)
-
-
-def test_rows_of_no_account_lie_where_accounts_do_that_say_nothing() -> None:
-    """The top level's location is before that of --output, as for accounts."""
-    config = parse_config({"location": "europe-west3", "accounts": {"us": {"location": "US"}}})
-    found = control_places(places("us", config=config), config, TARGET)
-    assert [place.dataset for place in found] == ["attribeam_us", "attribeam_europe_west3"]
-    assert control_places([], parse_config({}), TARGET)[0].location == "EU"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"location": "E U"}, "is no location such as EU"),
-        ({"allowed_locations": ["EU", ""]}, "is no location such as EU"),
-        ({"kms_key": "k"}, "is no key's name"),
-        ({"accounts": {"a": {"dataset": "a-b"}}}, "letters, digits and underscores only"),
-        ({"retention_days": 0}, "retention_days: Expected `int` >= 1"),
-    ],
-)
-def test_configuration_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
-    """A name that BigQuery cannot have is an error of the configuration."""
-    with pytest.raises(ConfigError, match=message):
-        parse_config(settings)
-
-
-# --- plans -------------------------------------------------------------------------------------
 
 
 def test_what_is_missing_is_created_in_order() -> None:
@@ -234,6 +152,55 @@ def test_a_dataset_in_another_location_is_refused() -> None:
     assert refusal.startswith("dataset shop lies in US, not in EU")
 
 
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {"labels": {}},
+            "not known as that of account a_b (it has no label application=attribeam,",
+        ),
+        ({"labels": {"application": "crm"}, "friendlyName": "CRM"}, "its friendly name is CRM)"),
+        ({"friendlyName": None}, "it has no friendly name): give account a_b another in"),
+        ({"friendlyName": "a-b"}, "dataset a_b is that of account a-b, not of account a_b: give"),
+        ({"friendlyName": "A_B"}, "dataset a_b is that of account A_B, not of account a_b: give"),
+    ],
+)
+def test_a_dataset_of_somebody_else_is_refused(found: dict[str, Any], words: str) -> None:
+    """By its label and its exact friendly name; nothing of it changes, not even by instruction."""
+    wanted, actual = state("a_b"), state("a_b")
+    actual.datasets["a_b"] |= {"defaultPartitionExpirationMs": "1"} | found
+    actual.tables.clear()
+    made = make_plan(wanted, actual, places("a_b"), "ticket 7")
+    [refusal] = made.refusals
+    assert words in refusal
+    assert "[accounts.NAME]: dataset = …" in refusal
+    assert (made.changes, made.retentions, made.unmet) == ((), (), made.refusals)
+    is_other_account = found.get("friendlyName") in ("a-b", "A_B")
+    assert is_other_account is not ('its friendly name "a_b"' in refusal)
+
+
+def test_a_control_dataset_of_somebody_else_is_refused() -> None:
+    """It belongs to runs, is labelled like an account's and has attribeam's name."""
+    controls = control_places([], parse_config({}), TARGET)
+    wanted = wanted_state("project", (), controls)
+    assert make_plan(wanted, copy.deepcopy(wanted), ()) == Plan()
+    actual = copy.deepcopy(wanted)
+    actual.datasets["attribeam_eu"]["labels"] = {}
+    [refusal] = make_plan(wanted, actual, ()).refusals
+    assert "dataset attribeam_eu is not known as that of runs" in refusal
+    assert "write into another project; or, where it was made for this, hand it over" in refusal
+
+
+def test_a_dataset_that_was_handed_over_empty_needs_no_instruction() -> None:
+    """It kept no rows, so how long rows are kept does not change."""
+    wanted, actual = state("shop"), state("shop")
+    actual.tables.clear()
+    del actual.datasets["shop"]["defaultPartitionExpirationMs"]
+    found = plan(wanted, actual)
+    assert found.refusals == ()
+    assert texts(found)[0] == "update dataset shop: days expire after 60 days, not never"
+
+
 def test_retention_changes_by_instruction_only() -> None:
     """Without one it is refused, with one the dataset and each of its tables change."""
     wanted, actual = state("shop", retention_days=30), state("shop")
@@ -257,6 +224,75 @@ def test_a_table_that_was_told_to_expire_otherwise_keeps_rows_from_being_written
     assert plan(wanted, actual, "ticket 7").unmet == (
         "update table shop.sessions: days expire after 60 days, not never",
     )
+
+
+@pytest.mark.parametrize("table", ["displays", "instructions"])
+def test_a_table_that_would_vanish_keeps_rows_from_being_written(table: str) -> None:
+    """Its own expiration takes all rows along, also those kept without end: it is cleared."""
+    actual = state("shop")
+    actual.tables["shop", table]["expirationTime"] = "1900000000000"
+    found = plan(state("shop"), actual)
+    assert found.unmet == (
+        f"update table shop.{table}: the table itself never expires, not at 2030-03-17 17:46 UTC",
+    )
+    assert [change.resource for change in found.changes] == [{"expirationTime": None}]
+
+
+def test_a_view_that_would_vanish_is_kept() -> None:
+    """A run need not wait for it, since it makes views that are missing."""
+    actual = state("shop")
+    actual.tables["shop", "pool_health"]["expirationTime"] = "1900000000000"
+    found = plan(state("shop"), actual)
+    assert [change.resource for change in found.changes] == [{"expirationTime": None}]
+    assert (found.unmet, found.refusals) == ((), ())
+
+
+def test_new_tables_would_vanish_by_a_datasets_default() -> None:
+    """It keeps rows from being written, and is cleared before any table is made."""
+    actual = state("shop")
+    actual.datasets["shop"]["defaultTableExpirationMs"] = "86400000"
+    actual.datasets["shop"]["description"] = "mine"
+    for name in ("instructions", "pool_health"):
+        del actual.tables["shop", name]
+    found = plan(state("shop"), actual)
+    words = "update dataset shop: new tables never expire, not after 1 day; another description"
+    assert found.unmet == (words,)
+    assert [(change.path, change.action) for change in found.opening] == [
+        (("shop",), "update"),
+        (("shop", "instructions"), "create"),
+    ]
+    assert found.opening[0].resource == {"defaultTableExpirationMs": None}
+    assert [change.path for change in found.rest] == [("shop",), ("shop", "pool_health")]
+
+
+@pytest.mark.parametrize("where", [(), ("timePartitioning",)])
+def test_queries_need_not_say_which_days(where: tuple[str, ...]) -> None:
+    """Views, counts and dead letters go over all days, so a table must not ask for a filter."""
+    actual = state("shop")
+    resource = actual.tables["shop", "displays"]
+    for key in where:
+        resource = resource[key]
+    resource["requirePartitionFilter"] = True
+    found = plan(state("shop"), actual)
+    assert found.unmet == ("update table shop.displays: queries need not say which days",)
+    assert [change.resource for change in found.changes] == [{"requirePartitionFilter": False}]
+
+
+def test_views_are_saved_again_after_a_table_that_they_read_has_a_new_column() -> None:
+    """A view keeps the columns it had when its text last changed, so each view's text changes."""
+    columns = tuple(column for column in DISPLAYS.columns if column.name != "session_id")
+    old = TABLES | {"displays": replace(DISPLAYS, columns=columns)}
+    wanted, actual = state("shop"), state("shop")
+    actual.tables["shop", "displays"]["schema"]["fields"] = old["displays"].bigquery()
+    for view in VIEWS:
+        resource = actual.tables["shop", view]["view"]
+        resource["query"] = bigquery_view(view, "project.shop", old)
+    found = plan(wanted, actual)
+    assert texts(found) == [
+        "update table shop.displays: new column session_id",
+        "update view shop.pool_health: another text",
+    ]
+    assert found.rest == found.changes
 
 
 def test_descriptions_do_not_keep_rows_from_being_written() -> None:
@@ -284,24 +320,3 @@ def test_a_key_of_a_table_is_not_changed_silently() -> None:
     assert found.refusals == ()
     assert "update table shop.displays: key " + KEY in texts(found)
     assert len(found.unmet) == 6
-
-
-# --- where rows may be -------------------------------------------------------------------------
-
-
-def test_a_dataset_outside_the_allowed_locations_is_told() -> None:
-    """The default allows everything; names are compared in any case."""
-    assert not [*check_locations(places("shop"))]
-    config = parse_config({"allowed_locations": ["eu"], "accounts": {"x": {"location": "US"}}})
-    [words] = check_locations(places("shop", "x", config=config))
-    assert words.startswith("account x: its dataset would lie in US")
-
-
-def test_a_run_must_work_in_an_allowed_location() -> None:
-    """Where it works must be known as soon as locations are limited."""
-    config = parse_config({"allowed_locations": ["EU", "europe-west3"]})
-    limited = places("shop", config=config)
-    assert not [*check_region(limited, "Europe-West3")]
-    assert not [*check_region(places("shop"), None)]
-    assert "this run works in us-east1" in next(check_region(limited, "us-east1"))
-    assert "is not known: say it with --region" in next(check_region(limited, None))

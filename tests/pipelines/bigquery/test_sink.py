@@ -21,7 +21,6 @@ from bigquery_runs import (
     warehouse_of,
 )
 from emulators.servers import bigquery_server
-from google.auth.credentials import AnonymousCredentials
 from table_rows import DAY, table_rows
 from warehouse_runs import NEXT, call, conversions, covered
 from warehouse_runs import backfill as backfill_locally
@@ -40,7 +39,7 @@ def calls_in(service: Service, dataset: str = "shop") -> list[tuple[Any, ...]]:
 
 
 def tables_in(service: Service, dataset: str) -> set[str]:
-    return {table.table_id for table in service.client.list_tables(f"test.{dataset}")}
+    return {table.table_id for table in service.client.list_tables(f"{service.project}.{dataset}")}
 
 
 # --- rows --------------------------------------------------------------------------------------
@@ -144,7 +143,7 @@ def test_rows_that_nothing_replaces_are_an_error(service: Service) -> None:
 
 def failing(service: Service, text: str, error: BaseException) -> Service:
     """The same emulator by a client that fails at a statement."""
-    client = FailingClient(project="test", credentials=AnonymousCredentials())
+    client = FailingClient(project=service.project, credentials=service.client._credentials)
     client.fail_at(text, error)
     return Service(client, patience_seconds=1)
 
@@ -160,7 +159,7 @@ def statuses(service: Service) -> list[Any]:
 def test_what_a_killed_run_had_decided_is_done_by_the_next(service: Service) -> None:
     """Between accounts each is wholly old or new; the next run of anybody does the rest."""
     backfill(warehouse_of(service), conversions(*OLD))
-    dying = failing(service, "DELETE FROM `test.b.conversions`", KeyboardInterrupt())
+    dying = failing(service, f"DELETE FROM `{service.project}.b.conversions`", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         backfill(warehouse_of(dying), conversions(*NEW))
     assert statuses(service)[1] == "old"
@@ -190,6 +189,7 @@ backfill(warehouse_of(Service(client)), rows)
 """
 
 
+@pytest.mark.emulator
 def test_a_process_that_is_killed_between_accounts_is_finished(service: Service) -> None:
     """Killed outright in its commit, it leaves whole accounts, and the next run does the rest."""
     backfill(warehouse_of(service), conversions(*OLD))
@@ -207,7 +207,7 @@ def test_a_process_that_is_killed_between_accounts_is_finished(service: Service)
 def test_what_is_done_is_not_done_again(service: Service) -> None:
     """A row that a stream wrote after an account's days were replaced stays."""
     backfill(warehouse_of(service), conversions(*OLD))
-    dying = failing(service, "DELETE FROM `test.c.conversions`", KeyboardInterrupt())
+    dying = failing(service, f"DELETE FROM `{service.project}.c.conversions`", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         backfill(warehouse_of(dying), conversions(*NEW))
     assert statuses(service) == ["new", "new", "old"]
@@ -225,11 +225,11 @@ def test_before_the_journal_a_killed_run_changed_nothing(service: Service) -> No
         write_rows(run.staging, TABLES["conversions"], rows, "part")
         with pytest.raises(KeyboardInterrupt):
             run.commit(pl.concat([covered("conversions", n, DAY) for n in ("a", "b", "c")]), {})
-    again = connect("test")
+    again = connect(service.project)
     warehouse_of(again).recover()
     assert statuses(again) == ["old", "old", "old"]
     left = [name for name in tables_in(again, "attribeam_eu") if name.startswith("staging_")]
-    assert [again.client.get_table(f"test.attribeam_eu.{name}").expires for name in left]
+    assert [again.client.get_table(f"{again.project}.attribeam_eu.{name}").expires for name in left]
 
 
 def _interrupt_at_journal(service: Service) -> Any:
@@ -243,6 +243,7 @@ def _interrupt_at_journal(service: Service) -> Any:
     return loading
 
 
+@pytest.mark.emulator
 def test_a_service_that_goes_away_in_the_middle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """One message, after a limited time."""
     with bigquery_server("gone") as addresses:
@@ -266,7 +267,7 @@ def test_a_table_that_someone_changed_is_not_written(service: Service) -> None:
     """One message names the table and the column; the rows stay."""
     warehouse = warehouse_of(service)
     backfill(warehouse, conversions(call("1")))
-    table = service.client.get_table("test.shop.conversions")
+    table = service.client.get_table(f"{service.project}.shop.conversions")
     extra = {"name": "mine", "type": "STRING", "mode": "NULLABLE"}
     table._properties["schema"]["fields"].append(extra)
     service.client.update_table(table, ["schema"])

@@ -18,7 +18,13 @@ from pipelines.bigquery.service import EMULATOR, connect
 from pipelines.bigquery.stream_sink import WRITE_EMULATOR
 
 T = 1_772_452_800_000
-VIEWS = ("conversions_latest", "sessions_latest", "conversions_by_source", "pool_health")
+VIEWS = (
+    "conversions_latest",
+    "sessions_latest",
+    "conversions_by_source",
+    "multi_touch",
+    "pool_health",
+)
 
 
 @pytest.fixture

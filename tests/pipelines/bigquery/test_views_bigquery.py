@@ -85,7 +85,7 @@ def test_ready_queries_say_the_same_in_both(service: Service, tmp_path: Path) ->
     assert QUERIES
     for path in QUERIES:
         text = path.read_text(encoding="utf-8")
-        there = service.query(bigquery_sql(text, "test.shop"), "EU")
+        there = service.query(bigquery_sql(text, f"{service.project}.shop"), "EU")
         assert there, path.name
         assert ordered(dict(row) for row in there) == _local(tmp_path, text), path.name
 
