@@ -16,15 +16,9 @@ from stream_commands import in_messages
 
 from pipelines.bigquery.service import EMULATOR, connect
 from pipelines.bigquery.stream_sink import WRITE_EMULATOR
+from pipelines.views import VIEWS
 
 T = 1_772_452_800_000
-VIEWS = (
-    "conversions_latest",
-    "sessions_latest",
-    "conversions_by_source",
-    "multi_touch",
-    "pool_health",
-)
 
 
 @pytest.fixture
