@@ -1,13 +1,11 @@
-"""attribeam evaluate: a warehouse against the truth of its calls, beside the rules of others."""
+"""attribeam evaluate: warehouses against the truth of their calls, beside the rules of others."""
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from rich.console import Console
-from rich.table import Table
 
 from pipelines.evaluation.baselines import (
     at_equal_coverage,
@@ -15,21 +13,31 @@ from pipelines.evaluation.baselines import (
     count_choice,
     model_order,
 )
-from pipelines.evaluation.metrics import measure, measure_by, reliability, with_load
+from pipelines.evaluation.intervals import SCOPES
+from pipelines.evaluation.metrics import measure, measure_by, with_load
 from pipelines.evaluation.reading import EvaluationError, Rows, read_truth, read_warehouse
+from pipelines.evaluation.reliability import of_rows, reliability, tables_by
 from pipelines.evaluation.scoring import CALL, TOLD, list_candidates, score
+from pipelines.evaluation.several import combine
+from pipelines.evaluation.words import words, words_of_several
 
 Found = dict[str, Any]
 PARTS = ("method", "n_candidates", "delay_seconds", "load", "true_reason")
-SHOWN = ("calls", "attributed", "right", "wrong", "missed", "abstained", "rightly_none")
-RATES = ("precision", "recall", "log_loss", "brier", "ece")
 WITHOUT_PAGES = "baselines and load need the table pageviews: run attribeam backfill with --detail"
 
 
 def run_evaluate(options: argparse.Namespace) -> str:
     """What the command prints. Raises EvaluationError."""
-    found = evaluate(read_warehouse(options.output), read_truth(options.truth))
-    return json.dumps(found, indent=2) if options.json else words(found)
+    if len(options.output) != len(options.truth):
+        raise EvaluationError("as many --truth as --output are needed, in the same order")
+    found = [
+        evaluate(read_warehouse(output), read_truth(truth))
+        for output, truth in zip(options.output, options.truth, strict=True)
+    ]
+    if len(found) == 1:
+        return json.dumps(found[0], indent=2) if options.json else words(found[0])
+    together = combine(found)
+    return json.dumps(together, indent=2) if options.json else words_of_several(together)
 
 
 def evaluate(rows: Rows, truth: pl.DataFrame) -> Found:
@@ -63,78 +71,30 @@ def figures(
     scored: pl.DataFrame, candidates: pl.DataFrame, choices: Mapping[str, pl.DataFrame]
 ) -> Found:
     """One account's figures: overall, `modelled` (calls that no form or switch decided), by PARTS,
-    reliability of the modelled, and the baselines."""
+    the baselines, and reliability: of the modelled, in all and by the explanation that leads, and
+    of attributed rows by method."""
     modelled = scored.filter(~pl.col("method").is_in(TOLD))
-    true_sessions = scored.select(
-        *CALL,
-        pl.col("true_visitor_id").alias("visitor_id"),
-        pl.col("true_session_id").alias("session_id"),
-    )
     ours = model_order(scored, candidates)
+    sessions = dict(zip(SCOPES, map(sessions_of, (scored, modelled)), strict=True))
     return {
         "overall": measure(scored),
         "modelled": measure(modelled),
-        "reliability": reliability(modelled).to_dicts(),
+        "reliability": reliability(modelled),
+        "reliability_by_leading": tables_by(modelled, "leading"),
+        "reliability_of_rows": tables_by(of_rows(scored), "method"),
         "by": {part: measure_by(scored, part) for part in PARTS},
         "baselines": {
-            name: count_choice(choice, true_sessions)
-            | {"equal_coverage": at_equal_coverage(ours, choice, true_sessions)}
+            name: count_choice(choice, sessions_of(scored))
+            | {scope: at_equal_coverage(ours, choice, true) for scope, true in sessions.items()}
             for name, choice in choices.items()
         },
     }
 
 
-def words(found: Found) -> str:
-    """The figures as tables."""
-    console = Console(width=150, highlight=False)
-    with console.capture() as captured:
-        for name, account in found["accounts"].items():
-            rows = [{"": "all"} | account["overall"], {"": "modelled"} | account["modelled"]]
-            _show(console, f"{name}: shares of calls", ("", *SHOWN, *RATES), rows)
-            _show(
-                console,
-                f"{name}: reliability of the likeliest explanation",
-                ("bin", "calls", "confidence", "confirmed"),
-                account["reliability"],
-            )
-            for part, by in account["by"].items():
-                columns = (part, "calls", "attributed", "right", "wrong", *RATES)
-                _show(console, f"{name}: by {part}", columns, by)
-            _show(
-                console,
-                f"{name}: wrong calls where both attribute as many",
-                ("rule", "attributed", "wrong", "at equal coverage", "the rule", "attribeam"),
-                [_compared(rule, counts) for rule, counts in account["baselines"].items()],
-            )
-        if found["without_truth"]:
-            console.print(f"{found['without_truth']} calls have no truth and were left out")
-        if "note" in found:
-            console.print(found["note"])
-    return captured.get().rstrip()
-
-
-def _compared(rule: str, counts: Found) -> Found:
-    equal = counts["equal_coverage"]
-    return {
-        "rule": rule,
-        "attributed": counts["attributed"],
-        "wrong": counts["wrong"],
-        "at equal coverage": equal["attributed"],
-        "the rule": equal["theirs"],
-        "attribeam": equal["ours"],
-    }
-
-
-def _show(console: Console, title: str, columns: Sequence[str], rows: Sequence[Found]) -> None:
-    if not rows:
-        return
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    console.print(table)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def sessions_of(scored: pl.DataFrame) -> pl.DataFrame:
+    """CALL and SESSION of the truth."""
+    return scored.select(
+        *CALL,
+        pl.col("true_visitor_id").alias("visitor_id"),
+        pl.col("true_session_id").alias("session_id"),
+    )

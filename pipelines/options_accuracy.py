@@ -40,14 +40,19 @@ def add_evaluate(commands: Commands) -> None:
     evaluate = add_command(
         commands,
         "evaluate",
-        "measure a warehouse against the truth of its calls",
-        "example:\n  attribeam evaluate --output warehouse --truth simulated/truth.csv",
+        "measure warehouses against the truth of their calls",
+        "examples:\n  attribeam evaluate --output warehouse --truth simulated/truth.csv\n"
+        "  attribeam evaluate --output w1 --truth t1.csv --output w2 --truth t2.csv",
         description="Shares right, wrong, missed and abstained, calibration, and the rules that "
-        "others use on the same calls (these need backfill --detail).",
+        "others use on the same calls (these need backfill --detail). Several warehouses, each "
+        "with its truth, are taken together: means with 95% intervals by drawing them again.",
     )
     add = evaluate.add_argument
-    add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")
-    add("--truth", type=Path, required=True, metavar="FILE", help="call to session: .csv, .parquet")
+    for name, metavar, what in (
+        ("--output", "DIR", "a warehouse; may be repeated"),
+        ("--truth", "FILE", "its truth, call to session: .csv, .parquet; one for each warehouse"),
+    ):
+        add(name, type=Path, required=True, action="append", metavar=metavar, help=what)
     add("--json", action="store_true", help="print the figures as JSON")
 
 

@@ -3,25 +3,29 @@
 from collections.abc import Iterator
 from typing import Any
 
-from accuracy_figures import fewer, figure, own_coverage, pooled_error, wrong_of
-from accuracy_format import bounds, count, mean, number, percent, share, table
+from accuracy_figures import calibrated, compared, figure, own_coverage
+from accuracy_format import count, mean, number, percent, table
+from accuracy_judged import losses, targets
+from accuracy_parts import by_part, evidence, fits, reasons
 from accuracy_words import (
     CLOSING,
     EVIDENCE,
     FITTED,
     HEAD,
+    LEADING,
     LOSSES,
     METRICS_HELP,
     REASONS,
+    ROWS,
     RULES,
     TARGETS,
 )
 
-from pipelines.evaluation.bootstrap import Mean, mean_of_seeds
-from pipelines.evaluation.evidence import KINDS
+from pipelines.evaluation.intervals import SCOPES, Calibrated
+from pipelines.evaluation.reliability import as_table, summary
 
 Results = dict[str, Any]
-TARGET_ECE = 0.03
+CONFIGURATIONS = ("default", "fitted")
 SHARES = (
     ("attributed", "attributed"),
     ("right", "right"),
@@ -49,73 +53,41 @@ def page(results: Results) -> str:
 
 
 def _blocks(results: Results) -> Iterator[str]:
-    setup = results["setup"]
-    calls = sum(
-        seed["fitted"][name]["overall"]["calls"]
-        for seed in results["by_seed"]
-        for name in results["profiles"]
-    )
-    yield HEAD.format(
-        fit_seed=setup["fit_seed"],
-        fit_days=setup["fit_days"],
-        seeds=", ".join(map(str, setup["seeds"])),
-        days=setup["days"],
-        calls=f"{calls:,}",
-    )
-    yield from ("## Targets\n", *_targets(results), "", TARGETS)
+    yield _head(results)
+    yield from ("## Targets\n", *targets(results), "", TARGETS)
     yield from ("## Default and fitted parameters\n", METRICS_HELP, *_profiles(results))
     yield from ("## Beside the rules of others\n", RULES, *_baselines(results))
     yield from ("## Is a probability what it says?\n", *_reliability(results))
-    yield from ("## Where it goes wrong\n", REASONS, *_reasons(results))
+    yield from ("### By the explanation that leads\n", LEADING)
+    yield from (*_parts(results, "leads", "reliability_by_leading"), "")
+    yield from ("### Of attributed rows\n", ROWS)
+    yield from (*_parts(results, "method", "reliability_of_rows"), "")
+    yield from ("## Where it goes wrong\n", REASONS, *reasons(results))
     for part, title in PART_NAMES.items():
-        yield from (f"By {title}:\n", *_by(results, part), "")
-    yield from ("## Evidence not used yet\n", EVIDENCE, *_evidence(results), "")
-    yield from ("## What was fitted\n", FITTED, *_fits(results), "")
-    yield from ("## Losses\n", LOSSES, *_losses(results), "")
+        yield from (f"By {title}:\n", *by_part(results, part), "")
+    yield from ("## Evidence not used yet\n", EVIDENCE, *evidence(results), "")
+    yield from ("## What was fitted\n", FITTED, *fits(results), "")
+    yield from ("## Losses\n", LOSSES, *losses(results), "")
     yield CLOSING
 
 
-def _targets(results: Results) -> Iterator[str]:
-    rows = []
-    for name in results["profiles"]:
-        error, chance = pooled_error(results, "fitted", name)
-        wrong = wrong_of(results, "fitted", name)
-        lost = [rule for rule, (ours, theirs, _) in wrong.items() if ours >= theirs]
-        better = [key for key in ("log_loss", "brier", "ece") if _is_better(results, name, key)]
-        rows.append(
-            [
-                name,
-                mean(pooled_error(results, "default", name)[0]),
-                f"{mean(error)}: {_met(error)}",
-                number(chance),
-                mean(figure(results, "fitted", name, "modelled", "ece")),
-                mean(figure(results, "fitted", name, "overall", "ece")),
-                "met" if not lost else f"**missed** against {', '.join(lost)}",
-                "met" if len(better) == 3 else f"**missed** ({', '.join(better) or 'none'} better)",
-            ]
-        )
-    titles = [
-        "profile",
-        "calibration error, default",
-        f"fitted: at most {TARGET_ECE}",
-        "by chance alone",
-        "fitted, one seed at a time",
-        "the same with calls told by forms",
-        "fewer wrong calls than every rule at equal coverage",
-        "fitted closer to the truth (log loss, Brier, calibration error)",
+def _head(results: Results) -> str:
+    pairs = [
+        f"{fit['seed']} with {', '.join(str(found['seed']) for found in group)}"
+        for fit, group in zip(results["fits"], results["groups"], strict=True)
     ]
-    yield from table(titles, rows)
-
-
-def _met(value: Mean | None) -> str:
-    return "met" if value is not None and value.value <= TARGET_ECE else "**missed**"
-
-
-def _is_better(results: Results, name: str, key: str) -> bool:
-    before, after = (
-        figure(results, config, name, "modelled", key) for config in ("default", "fitted")
+    calls = sum(
+        found["fitted"][name]["overall"]["calls"]
+        for group in results["groups"]
+        for found in group
+        for name in results["profiles"]
     )
-    return before is not None and after is not None and after.value < before.value
+    return HEAD.format(
+        fit_days=results["fit_days"],
+        days=results["days"],
+        pairs="; ".join(pairs),
+        calls=count(calls),
+    )
 
 
 def _profiles(results: Results) -> Iterator[str]:
@@ -125,186 +97,78 @@ def _profiles(results: Results) -> Iterator[str]:
             cells = [
                 mean(figure(results, config, name, part, key))
                 for part in ("overall", "modelled")
-                for config in ("default", "fitted")
+                for config in CONFIGURATIONS
             ]
             rows.append([title, *cells])
-        yield from (f"### {name}\n",)
         heads = ["", "all calls, default", "fitted", "weighed calls, default", "fitted"]
-        yield from (*table(heads, rows), "")
+        yield from (f"### {name}\n", *table(heads, rows), "")
 
 
 def _baselines(results: Results) -> Iterator[str]:
     titles = [
         "rule", "attributes", "of these wrong", "equal coverage", "wrong: the rule",
-        "attribeam, default", "attribeam, fitted", "fewer by, fitted",
+        "attribeam, default", "attribeam, fitted", "fewer by, default", "fewer by, fitted",
     ]  # fmt: skip
     for name in results["profiles"]:
-        default, fitted = (wrong_of(results, config, name) for config in ("default", "fitted"))
-        rows = []
-        for rule, (ours, theirs, size) in fitted.items():
-            attributed, wrong = own_coverage(results, name, rule)
-            spared = mean_of_seeds([fewer(seed, name, rule) for seed in results["by_seed"]])
-            cells = map(count, (size, theirs, default[rule][0], ours))
-            share = f"{wrong / attributed:.1%}"
-            rows.append([rule, count(attributed), share, *cells, percent(spared)])
-        yield from (f"### {name}: wrong calls\n", *table(titles, rows), "")
+        for scope, which in SCOPES.items():
+            default, fitted = (compared(results, each, name, scope) for each in CONFIGURATIONS)
+            rows = []
+            for rule, ours in fitted.items():
+                attributed, wrong = own_coverage(results, name, rule)
+                own = [count(attributed), f"{wrong / attributed:.1%}"]
+                before = default[rule]
+                wrongs = map(count, (ours.attributed, ours.theirs, before.ours, ours.ours))
+                rows.append([rule, *own, *wrongs, percent(before.fewer), percent(ours.fewer)])
+            # What a rule does by itself is the same for both: said once, of all calls.
+            kept = [0, *range(3, 9)] if scope == "equal_coverage_modelled" else range(9)
+            heads, *lines = [[row[place] for place in kept] for row in (titles, *rows)]
+            yield from (f"### {name}: wrong calls, {which}\n", *table(heads, lines), "")
 
 
 def _reliability(results: Results) -> Iterator[str]:
     for name in results["profiles"]:
-        both = [
-            {row["bin"]: row for row in results["pooled"][config]["profiles"][name]["reliability"]}
-            for config in ("default", "fitted")
+        found = (calibrated(results, config, name) for config in CONFIGURATIONS)
+        both = [{row["bin"]: row for row in as_table(one.sums)} if one else {} for one in found]
+        rows = [
+            [
+                f"{place:.1f} to {place + 0.1:.1f}",
+                *_bin(both[0].get(place)),
+                *_bin(both[1].get(place)),
+            ]
+            for place in sorted({*both[0], *both[1]})
         ]
-        rows = []
-        for place in sorted({*both[0], *both[1]}):
-            cells = [f"{place:.1f} to {place + 0.1:.1f}"]
-            for found in both:
-                row = found.get(place)
-                cells += (
-                    [count(row["calls"]), f"{row['confidence']:.3f}", f"{row['confirmed']:.3f}"]
-                    if row
-                    else ["0", "", ""]
-                )
-            rows.append(cells)
-        heads = [
-            "said",
-            "default: calls",
-            "said on average",
-            "true",
-            "fitted: calls",
-            "said on average",
-            "true",
-        ]
+        average = ["said on average", "true"]
+        heads = ["said", "default: calls", *average, "fitted: calls", *average]
         yield from (f"### {name}: reliability\n", *table(heads, rows), "")
 
 
-def _reasons(results: Results) -> Iterator[str]:
-    default, fitted = (
-        {row["true_reason"]: row for row in results["pooled"][config]["by"]["true_reason"]}
-        for config in ("default", "fitted")
-    )
-    rows = [
-        [
-            f"`{reason}`",
-            count(row["calls"]),
-            *(
-                share(found[reason][key])
-                for found in (default, fitted)
-                for key in ("right", "wrong")
-            ),
-            share(row["missed"]),
-            share(row["abstained"]),
-        ]
-        for reason, row in sorted(fitted.items(), key=lambda item: -item[1]["calls"])
-    ]
-    heads = [
-        "what really happened",
-        "calls",
-        "default: right",
-        "wrong",
-        "fitted: right",
-        "wrong",
-        "missed",
-        "abstained",
-    ]
-    yield from (*table(heads, rows), "")
+def _bin(row: dict[str, Any] | None) -> list[str]:
+    if row is None:
+        return ["0", "", ""]
+    return [count(row["calls"]), number(row["confidence"]), number(row["confirmed"])]
 
 
-def _by(results: Results, part: str) -> Iterator[str]:
-    rows = [
-        [
-            row[part],
-            count(row["calls"]),
-            *(share(row[key]) for key in ("attributed", "right", "wrong", "precision", "recall")),
-            number(row["ece"]),
-        ]
-        for row in results["pooled"]["fitted"]["by"][part]
-    ]
-    heads = [
-        part,
-        "calls",
-        "attributed",
-        "right",
-        "wrong",
-        "precision",
-        "recall",
-        "calibration error",
-    ]
-    yield from table(heads, rows)
-
-
-def _evidence(results: Results) -> Iterator[str]:
-    factors: dict[str, list[str]] = {}
-    for row in results["learned"]:
-        factors.setdefault(row["kind"], []).append(f"{row['value']}: {row['factor']:.2f}")
+def _parts(results: Results, title: str, part: str) -> Iterator[str]:
+    """What is said and true by profile and by the tables of a part."""
     rows = []
-    for kind in (*KINDS, "all"):
-        counts = [seed[kind] for seed in results["evidence"]]
-        ours, theirs = (sum(count[side] for count in counts) for side in ("ours", "theirs"))
-        removed = mean_of_seeds([1 - count["ours"] / max(count["theirs"], 1) for count in counts])
-        words = KINDS.get(kind, "**all of these**")
-        rows.append(
-            [
-                words,
-                ", ".join(factors.get(kind, ())),
-                count(theirs),
-                count(ours),
-                percent(removed),
-            ]
-        )
-    heads = ["evidence", "true / expected", "wrong without", "wrong with it", "removed"]
-    yield from table(heads, rows)
-
-
-def _fits(results: Results) -> Iterator[str]:
-    rows = []
-    for fit in results["fits"]:
-        if fit["refused"]:
-            rows.append([fit["account"], fit["refused"], "", "", "", "", "", "", ""])
-            continue
-        rate, factor = fit["saved"][:2]
-        rows.append(
-            [
-                fit["account"],
-                count(fit["calls"]),
-                bounds(fit["call_probability"]),
-                ", ".join(f"{mean[0]:.0f} s" for mean in fit["delay_means"]),
-                ", ".join(f"{weight[0]:.2f}" for weight in fit["delay_weights"]),
-                bounds(fit["background"]),
-                bounds(rate),
-                bounds(factor),
-                " → ".join(f"{value:.3f}" for value in fit["held_out"]),
-            ]
-        )
-    heads = [
-        "profile", "calls", "call_probability", "delay_means", "delay_weights",
-        "background_calls_per_day", "saved_number_calls_per_day", "known_caller_factor",
-        "held-out log-probability",
-    ]  # fmt: skip
-    yield from table(heads, rows)
-
-
-def _losses(results: Results) -> Iterator[str]:
     for name in results["profiles"]:
-        for key, title in (("recall", "recall"), ("attributed", "share attributed")):
-            before, after = (
-                figure(results, config, name, "overall", key) for config in ("default", "fitted")
-            )
-            if before and after and after.value < before.value:
-                falls = f"{title} falls from {before.value:.2f} to {after.value:.2f}"
-                yield f"- {name}: {falls} with fitted parameters."
-        error, _ = pooled_error(results, "fitted", name)
-        if error.value > TARGET_ECE:
-            above = f"{error.value:.3f}, above {TARGET_ECE}"
-            yield f"- {name}: calibration error of weighed calls {above}."
-        for config in ("default", "fitted"):
-            for rule, (ours, theirs, _) in wrong_of(results, config, name).items():
-                if ours >= theirs:
-                    counts = f"{rule} makes {theirs} wrong calls, attribeam {ours}"
-                    yield f"- {name}, {config} parameters: {counts}."
-        default, fitted = (wrong_of(results, config, name) for config in ("default", "fitted"))
-        worse = [rule for rule in fitted if fitted[rule][0] > default[rule][0]]
-        if worse:
-            counts = ", ".join(f"{rule}: {default[rule][0]} → {fitted[rule][0]}" for rule in worse)
-            yield f"- {name}: at the coverage of these rules fitting costs wrong calls: {counts}."
+        tables = {
+            key
+            for group in results["groups"]
+            for found in group
+            for config in CONFIGURATIONS
+            for key in found[config][name][part]
+        }
+        for key in sorted(tables):
+            both = (calibrated(results, config, name, part, key) for config in CONFIGURATIONS)
+            rows.append([name, key, *(cell for found in both for cell in _said(found))])
+    one = ["said on average", "true", "calibration error"]
+    heads = ["profile", title, "default: calls", *one, "fitted: calls", *one]
+    yield from table(heads, rows)
+
+
+def _said(found: Calibrated | None) -> list[str]:
+    if found is None:
+        return ["0", "", "", ""]
+    whole = summary(found.sums)
+    return [count(whole.calls), number(whole.said), number(whole.true), mean(found.error)]

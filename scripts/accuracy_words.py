@@ -9,23 +9,28 @@ How often is the attribution right? On simulated sites the truth is known.
 not know, delays that are not exponential, faults of every kind. **They are not your site**: read
 differences between rules, and what goes wrong, rather than levels.
 
-- **Fitting**: every profile, {fit_days} days, seed {fit_seed}; `attribeam calibrate` saw events,
-  no truth.
-- **Measuring**: every profile, {days} days, seeds {seeds}, none used in fitting: {calls} inbound
-  calls. The method was chosen on seeds 1, 2 and 11 to 15, before these were looked at.
-- Each run is the real `attribeam backfill`. Intervals are 95%, by drawing the seeds again (2,000
-  times); few seeds make them coarse.
+- **Fitting**: every profile, {fit_days} days; `attribeam calibrate` saw events, no truth.
+- **Measuring**: every profile, {days} days, none used in fitting: {calls} inbound calls. Seeds of a
+  fit with the seeds measured with it: {pairs}.
+- The method was chosen on seeds 1, 2 and 11 to 15; 21 to 25 were seen with an earlier method. The
+  seeds measured here were not looked at before.
+- Each run is the real `attribeam backfill`. Intervals are 95%, by drawing again (2,000 times) fits,
+  and of each fit its seeds. So few fits make them coarse, and rather too narrow.
 - **Weighed calls** are those for which probabilities decide; the others were told by a form.
 
 On your own data, with a truth of your own (a file of calls and sessions): `attribeam evaluate
---output warehouse --truth truth.csv`. Without: `attribeam calibrate`.
+--output warehouse --truth truth.csv`, with intervals where there are several of each. Without:
+`attribeam calibrate`.
 """
 
 TARGETS = """\
 The target is held against the weighed calls of all seeds together. A few hundred calls look
 miscalibrated by chance alone: the column says how much perfect probabilities would show on
 average for all seeds together. One seed at a time, as one account of two weeks would see it, more
-of that chance is in the figure; the choice to pool was made after both had been seen.
+of that chance is in the figure; the choice to pool was made after both had been seen. One figure
+for all calls hides errors that cancel: below they are looked at
+[by the explanation that leads](#by-the-explanation-that-leads) and
+[of attributed rows](#of-attributed-rows).
 """
 
 METRICS_HELP = """\
@@ -40,8 +45,25 @@ session and not. Calibration error: of the likeliest explanation, ten bins (Guo 
 RULES = """\
 Every rule attributes as many calls as it can; then it and attribeam are compared where **both
 attribute the same number of calls**, as many as the one that attributes fewer, each its surest:
-by probability, for the rules by the shortest time since the display. attribeam's include those
-told by forms, which rules about displays do not know. Robots that say so are left out for all.
+by probability, for the rules by the shortest time since the display. Robots that say so are left
+out for all.
+
+Of **all calls** attribeam's surest are mostly those told by forms, at 0.99, which rules about
+displays do not know: much of what is won there, forms win. Of **weighed calls**, all that a form
+told left out for both, probabilities are compared with rules.
+"""
+
+LEADING = """\
+Of weighed calls, by the explanation that is likeliest: that the number was **shown** in a session,
+that the caller **kept** it, or **nobody** listed. What is true follows from the reason in the
+truth: who tries again, repeats or calls from a saved, printed or remembered number had kept it,
+and where the number had been shown by a candidate, that is true also.
+"""
+
+ROWS = """\
+Whoever reads a row takes its `probability` for that of its session being right. So here it is held
+against just that, by method. Of `returning_caller` the probability is that the number was kept; the
+session is that of an earlier call, whose own uncertainty is not in it.
 """
 
 REASONS = """\
@@ -52,26 +74,27 @@ EVIDENCE = """\
 The model knows when a session last had the number on the screen, and no more. What else the
 events hold, and how many of the wrong calls it would remove, fitted parameters, weighed calls,
 where as many are attributed as now: a candidate's probability is multiplied by how much oftener
-than expected such candidates were true **in the fitting seed, with its truth**, and measured on
-the other seeds. A negative figure means that it made more wrong. What comes after a call may be
-known only minutes later: *still browsing* would change a row once.
+than expected such candidates were true **in the seed of the fit, with its truth**, and measured on
+the seeds of that fit. What is expected was first brought to how often candidates are true in all,
+so that setting probabilities right is not taken for evidence. A negative figure means that it made
+more wrong. What comes after a call may be known only minutes later: *still browsing* would change
+a row once.
 """
 
 FITTED = """\
-From the fitting seed; defaults: call_probability 0.02, delay_means 180 s and 1800 s with weights
-0.8 and 0.2, background_calls_per_day 0.1, saved_number_calls_per_day 0.03, known_caller_factor
-0.001. Bounds: the least and the greatest of 12 fits to days drawn again; of the last two, of a
-Poisson count.
+Defaults: call_probability 0.02, delay_means 180 s and 1800 s with weights 0.8 and 0.2,
+background_calls_per_day 0.1, saved_number_calls_per_day 0.03, known_caller_factor 0.001. In
+brackets the bounds that `attribeam calibrate` gives, 5% to 95% of fits to days drawn again; how far
+the seeds of a profile lie apart says whether to believe them. [method.md](method.md) tells how it
+fits.
 
-The fit asks **which number was called** when a call came (Cox's partial likelihood), so it needs
-no assumption on when people call; it looks back four hours. Contacts older than the window are no
-candidates, so their calls go to the background, which therefore stands for everybody that no
-listed session explains: not tracked, too late, saved, printed, misdialled.
+The fit asks **which number was called** when a call came (Cox's partial likelihood), so it needs no
+assumption on when people call, but one on who: that nobody hidden, not tracked or no candidate any
+more, holds some numbers rather than others. For these it has terms of its own, a background by the
+age of a number's freshest contact. Means are fixed, shares fitted, with a prior.
 
-`attribeam calibrate` refuses an account with fewer than 100 calls with candidates, 7 days or 2
-numbers, and where on held-out days (every fifth) the configured parameters say better which
-number was called. A pool gets a background of its own from 100 calls with candidates. A value
-that is true of simulated sites says nothing about yours: fit your own.
+`attribeam calibrate` refuses an account whose data cannot support a fit, and says why. A value that
+is true of simulated sites says nothing about yours: fit your own.
 """
 
 LOSSES = """\
@@ -82,8 +105,9 @@ CLOSING = """\
 What no figure here shows:
 
 - Simulated truth is only as good as the simulation. No real site's truth was available.
-- Fitting costs coverage: with honest probabilities fewer calls reach `min_probability`. At equal
-  coverage the order of calls hardly changes; what changes is that 0.8 means 0.8.
+- Fitting costs coverage: with lower probabilities fewer calls reach `min_probability`. At equal
+  coverage the order of calls hardly changes; what changes is what probabilities say, over all
+  explanations together. By each of them 0.8 need not mean 0.8: see the tables.
 - The model's background is one number for day and night and for all numbers of a pool; sites are
   not so.
 - A form's 0.99 (`identity_probability`) is set, not fitted. Families who share a phone, and
@@ -91,6 +115,9 @@ What no figure here shows:
   that.
 - Of a returning caller the probability is that the number was kept; that the earlier call was
   attributed rightly is not part of it.
+- Who tries again within the window is attributed to the session of the earlier call, since the
+  known caller's other explanations all but vanish and that session leads. That it was the right
+  one is taken for granted: the earlier call's own uncertainty is not in the formula.
 
 `make accuracy` writes this page again from the seeds.
 """

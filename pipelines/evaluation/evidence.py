@@ -2,8 +2,10 @@
 
 Each kind of evidence has a few values; a candidate's probability is multiplied by how often
 candidates with its value were true, over how often the model expected it, learned from other
-seeds; then the shares of all explanations are taken again. That is a simple conditional analysis,
-and no proposal of how a model should use it.
+seeds; then the shares of all explanations are taken again. What the model expects of candidates
+is first brought to how often they are true in all: otherwise part of what evidence seems to be
+worth would be that probabilities are set right, which needs no evidence. That is a simple
+conditional analysis, and no proposal of how a model should use it.
 """
 
 from collections.abc import Sequence
@@ -87,11 +89,11 @@ def _cut(counts: pl.Series) -> pl.Series:
     return counts.cast(pl.Int64).to_frame().select(named.cast(pl.String)).to_series()
 
 
-def learn(candidates: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
-    """How much oftener than expected candidates with each value of each kind were true.
+def count_evidence(candidates: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    """How many candidates with each value of each kind were true, and how many should have been.
 
     candidates: with_evidence; truth: CALL and SESSION of the calls to learn from. Result: kind,
-    value, candidates, expected (summed probabilities), observed, factor.
+    value, candidates, expected (summed probabilities), observed.
     """
     told = candidates.join(truth, on=CALL, suffix="_true")
     is_true = (pl.col("visitor_id") == pl.col("visitor_id_true")) & (
@@ -101,15 +103,22 @@ def learn(candidates: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
         on=list(KINDS), index=["probability", "is_true"], variable_name="kind"
     )
     return (
-        long.group_by("kind", "value")
+        long.group_by("kind", "value", maintain_order=True)
         .agg(
             pl.len().alias("candidates"),
             pl.col("probability").sum().alias("expected"),
             pl.col("is_true").sum().alias("observed"),
         )
-        .with_columns(((pl.col("observed") + 1) / (pl.col("expected") + 1)).alias("factor"))
         .sort("kind", "value")
     )
+
+
+def with_factors(counts: pl.DataFrame) -> pl.DataFrame:
+    """Counts (count_evidence) with `factor`: how much oftener than expected candidates were true,
+    where over all values of a kind they are true as often as expected."""
+    of_kind = pl.col("observed").sum().over("kind") / pl.col("expected").sum().over("kind")
+    factor = (pl.col("observed") + 1) / (pl.col("expected") * of_kind + 1)
+    return counts.with_columns(factor.alias("factor"))
 
 
 def apply(candidates: pl.DataFrame, learned: pl.DataFrame, kinds: Sequence[str]) -> pl.DataFrame:

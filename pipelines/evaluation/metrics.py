@@ -1,15 +1,13 @@
 """Figures of scored calls: shares, precision, recall, losses, calibration."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 
+from pipelines.evaluation.reliability import calibration_error, ratio
 from pipelines.evaluation.scoring import OUTCOMES
 
 Metrics = dict[str, Any]
-BINS = 10
 MINUTE = 60.0
 # Where a column is cut for a table by its values: upper bounds, exclusive, and their names.
 CUTS: dict[str, tuple[list[float], list[str]]] = {
@@ -26,7 +24,8 @@ def measure(scored: pl.DataFrame) -> Metrics:
     """Figures of scored calls (scoring.score); ratios over nothing are None.
 
     Shares of all calls by outcome; precision = right / attributed; recall = right / calls with a
-    true session; log_loss and brier, means over all explanations; ece, see calibration_error.
+    true session; log_loss and brier, means over all explanations; ece, see
+    reliability.calibration_error.
     """
     size = scored.height
     counts = dict(scored.group_by("outcome").len().iter_rows())
@@ -44,62 +43,6 @@ def measure(scored: pl.DataFrame) -> Metrics:
         "ece": calibration_error(scored),
         "wrong_calls": number["wrong"],
     }
-
-
-def ratio(part: float, whole: float) -> float | None:
-    """part / whole; None where there is no whole."""
-    return part / whole if whole else None
-
-
-def reliability(scored: pl.DataFrame, bins: int = BINS) -> pl.DataFrame:
-    """Calls by confidence in equal bins: bin (its lower bound), calls, confidence (mean),
-    confirmed (share of calls whose likeliest explanation was true)."""
-    place = (pl.col("confidence") * bins).floor().clip(0, bins - 1)
-    return (
-        scored.group_by((place / bins).round(6).alias("bin"))
-        .agg(
-            pl.len().alias("calls"),
-            pl.col("confidence").mean(),
-            pl.col("is_confirmed").mean().alias("confirmed"),
-        )
-        .sort("bin")
-    )
-
-
-def calibration_error(scored: pl.DataFrame, bins: int = BINS) -> float | None:
-    """Expected calibration error: mean over calls of |confidence - share confirmed| of their bin.
-
-    Of the likeliest explanation, ten bins of equal width (Guo et al. 2017, On Calibration of Modern
-    Neural Networks, section 2). None without calls.
-    """
-    return table_error(reliability(scored, bins))
-
-
-def table_error(table: pl.DataFrame) -> float | None:
-    """The calibration error of a reliability table."""
-    gaps = (table["confidence"] - table["confirmed"]).abs() * table["calls"]
-    return ratio(math.fsum(gaps), int(table["calls"].sum()))
-
-
-def chance_error(table: pl.DataFrame) -> float | None:
-    """The calibration error that chance alone is expected to give a table of perfect probabilities.
-
-    Of n calls confirmed with probability p the share lies sqrt(2 p (1 - p) / (pi n)) from p on
-    average (normal approximation): so a small table looks miscalibrated.
-    """
-    spread = table["confidence"] * (1 - table["confidence"]) * table["calls"]
-    chance = (spread.clip(0) * 2 / math.pi).sqrt()
-    return ratio(math.fsum(chance), int(table["calls"].sum()))
-
-
-def pool_tables(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Reliability tables of several sets of calls as the table of all calls."""
-    means = (
-        (pl.col(name) * pl.col("calls")).sum() / pl.col("calls").sum()
-        for name in ("confidence", "confirmed")
-    )
-    counts = pl.col("calls").sum()
-    return pl.concat(tables).group_by("bin").agg(counts.alias("calls"), *means).sort("bin")
 
 
 def measure_by(scored: pl.DataFrame, column: str) -> list[Metrics]:

@@ -16,10 +16,12 @@ TRUTH = {
     "session_id": pl.String,
     "reason": pl.String,
 }
+# In a fixed order, so that sums of floats are the same to the last digit each time.
 CALLS = """
 SELECT account, call_id, epoch_us(call_start) AS start, tracking_number, caller_key, status, method,
        reason, probability, none_probability, saved_probability, visitor_id, session_id, candidates
 FROM conversions_latest WHERE direction = 'inbound' AND status <> 'excluded'
+ORDER BY account, call_id
 """
 PAGEVIEWS = """
 SELECT p.account, p.visitor_id, p.session_id, epoch_us(p.time) AS time,
@@ -27,9 +29,11 @@ SELECT p.account, p.visitor_id, p.session_id, epoch_us(p.time) AS time,
 FROM pageviews AS p
 WHERE NOT EXISTS (SELECT 1 FROM sessions_latest AS s WHERE s.is_bot AND s.account = p.account
                   AND s.visitor_id = p.visitor_id AND s.session_id = p.session_id)
+ORDER BY ALL
 """
 ENGAGEMENTS = """
 SELECT account, visitor_id, session_id, epoch_us(time) AS time, kind, name FROM engagements
+ORDER BY ALL
 """
 
 

@@ -9,10 +9,27 @@ OUTCOMES = ("right", "wrong", "missed", "abstained", "rightly_none")
 LEAST_PROBABILITY = 1e-6
 # Methods by which the caller or the switch says who it was; no explanations are weighed.
 TOLD = ("form_phone", "declared", "static_number")
-# Reasons of the truth by which a caller had kept the number from an earlier call or visit.
-KEPT = ("retry", "repeat", "saved_number")
-# Reasons for which that is not so, though the caller may have called the number before.
-NOT_KEPT = ("misdial", "not_tracked")
+# What explains a call by the reason that the truth gives. Whatever the reason, the true session is
+# a true explanation where it is a candidate (of a retry within the window both are true). KEPT is
+# one only where that hypothesis stands, which asks for an earlier call by the caller to the number.
+# Where none of them holds, nobody of those listed called: the model's background.
+SESSION_SHOWN, NUMBER_KEPT, NOBODY_LISTED = "session", "kept number", "nobody"
+EXPLAINED_BY = {
+    "browsing": SESSION_SHOWN,
+    "after_visit": SESSION_SHOWN,
+    "later": SESSION_SHOWN,
+    "form": SESSION_SHOWN,
+    # From an earlier call or visit, and, of strangers, from before there was a site.
+    "retry": NUMBER_KEPT,
+    "repeat": NUMBER_KEPT,
+    "saved_number": NUMBER_KEPT,
+    "remembered_number": NUMBER_KEPT,
+    "printed_number": NUMBER_KEPT,
+    # On the site, but unseen; and no second wrong number is dialled because the first was kept.
+    "not_tracked": NOBODY_LISTED,
+    "misdial": NOBODY_LISTED,
+}
+KEPT = [reason for reason, explanation in EXPLAINED_BY.items() if explanation == NUMBER_KEPT]
 
 
 def list_candidates(calls: pl.DataFrame) -> pl.DataFrame:
@@ -31,10 +48,11 @@ def list_candidates(calls: pl.DataFrame) -> pl.DataFrame:
 def score(calls: pl.DataFrame, candidates: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
     """Calls that have a truth, with what is true of them.
 
-    Adds true_visitor_id, true_session_id, true_reason; `outcome`, one of OUTCOMES; `confidence`,
-    the probability of the likeliest explanation (of a form, a declared session: that of the row),
-    and `is_confirmed`, whether it is true; log_loss and brier over all explanations; n_candidates,
-    delay_seconds from the likeliest candidate's last display.
+    Adds true_visitor_id, true_session_id, true_reason; `outcome`, one of OUTCOMES; `leading`, the
+    likeliest explanation, as EXPLAINED_BY names it (null of a form, a declared session), with
+    `confidence`, its probability (of these: that of the row), and `is_confirmed`, whether it is
+    true; log_loss and brier over all explanations; n_candidates, delay_seconds from the likeliest
+    candidate's last display.
     """
     renamed = {"visitor_id": "true_visitor_id", "session_id": "true_session_id"}
     told = calls.join(
@@ -101,9 +119,7 @@ def _with_explanations(told: pl.DataFrame) -> pl.DataFrame:
         pl.col("is_listed", "first_is_true").fill_null(False),
         stands=pl.col("saved_probability").is_not_null(),
     )
-    kept = pl.col("true_reason").is_in(KEPT) | (
-        ~pl.col("is_listed") & ~pl.col("true_reason").is_in(NOT_KEPT)
-    )
+    kept = pl.col("true_reason").is_in(KEPT).fill_null(False)
     none, saved = pl.col("none_probability"), pl.col("saved_probability")
     told = told.with_columns(
         (pl.col("stands") & kept).alias("kept_is_true"),
@@ -134,21 +150,32 @@ def _with_explanations(told: pl.DataFrame) -> pl.DataFrame:
     ).drop("p_true", "false_squares", "stands", "squares", "p_listed", "p_true_session")
 
 
-def _likeliest() -> tuple[pl.Expr, pl.Expr]:
-    """`confidence` and `is_confirmed`, ties as the decision has them: session, kept, nobody."""
+def _likeliest() -> tuple[pl.Expr, ...]:
+    """`leading`, `confidence` and `is_confirmed`, ties as the decision has them: session, kept,
+    nobody."""
     told = pl.col("method").is_in(TOLD)
     first, saved, none = (
         pl.col(name) for name in ("p_first", "saved_probability", "none_probability")
     )
     session_leads = (first >= saved) & (first >= none) & (pl.col("n_candidates") > 0)
+    kept_leads = (saved >= none) & pl.col("stands")
+    leading = (
+        pl.when(told)
+        .then(pl.lit(None, pl.String))
+        .when(session_leads)
+        .then(pl.lit(SESSION_SHOWN))
+        .when(kept_leads)
+        .then(pl.lit(NUMBER_KEPT))
+        .otherwise(pl.lit(NOBODY_LISTED))
+    )
     confidence = pl.when(told).then("probability").otherwise(pl.max_horizontal(first, saved, none))
     confirmed = (
         pl.when(told)
         .then(pl.col("outcome") == "right")
         .when(session_leads)
         .then("first_is_true")
-        .when(saved >= none)
+        .when(kept_leads)
         .then("kept_is_true")
         .otherwise("none_is_true")
     )
-    return confidence.alias("confidence"), confirmed.alias("is_confirmed")
+    return leading.alias("leading"), confidence.alias("confidence"), confirmed.alias("is_confirmed")

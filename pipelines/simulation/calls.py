@@ -18,7 +18,7 @@ from pipelines.simulation.draws import (
 )
 from pipelines.simulation.pages import CONTACT, Traffic
 from pipelines.simulation.parameters import Parameters
-from pipelines.simulation.visitors import START_MS, local_hours
+from pipelines.simulation.visitors import START_MS, local_hours, weekday_shares
 
 BROWSING, AFTER, LATER, SAVED = range(4)
 REASONS = ("browsing", "after_visit", "later", "saved_number")
@@ -159,7 +159,11 @@ def _answered(rng: np.random.Generator, p: Parameters, calls: pl.DataFrame) -> p
 def stranger_calls(
     rng: np.random.Generator, p: Parameters, days: int, first_phone: int
 ) -> pl.DataFrame:
-    """Calls by nobody on the site, as CALLS; phones numbered from first_phone."""
+    """Calls by nobody on the site, as CALLS; phones numbered from first_phone.
+
+    They have hours and weekdays of their own: what keeps these callers does not keep visitors.
+    """
+    by_day = np.resize(weekday_shares(p.stranger_weekday_weights), days)
     kinds = (
         ("misdial", p.misdials_per_number_day * p.pool_numbers, p.pool_numbers, 1.0),
         ("printed_number", p.printed_calls_per_day, 1, 1.2),
@@ -167,8 +171,9 @@ def stranger_calls(
     )
     found = []
     for reason, per_day, numbers, calls_per_phone in kinds:
-        size = rng.poisson(per_day * days)
-        local = rng.integers(0, days, size) * DAY + choose(rng, p.hour_weights, size) * HOUR
+        day = np.repeat(np.arange(days), rng.poisson(per_day * by_day))
+        size = len(day)
+        local = day * DAY + choose(rng, p.stranger_hour_weights, size) * HOUR
         time_ms = START_MS + local + rng.integers(0, HOUR, size) - p.utc_offset_hours * HOUR
         phones = 1 + int(size / calls_per_phone)
         phone = rng.integers(0, phones, size)
@@ -186,6 +191,6 @@ def stranger_calls(
             },
             schema=CALLS,
         )
-        found.append(calls.filter(pl.Series(is_open(rng, p, time_ms))))
+        found.append(calls)
         first_phone += phones
     return _answered(rng, p, pl.concat(found))

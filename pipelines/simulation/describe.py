@@ -31,11 +31,15 @@ wants, by source and by having seen the contact page: while browsing (log-normal
 (Weibull), later, after comparing (log-normal), or days later from the saved number. Most stop
 browsing then; some click on the number instead of dialling. Calls are missed, tried again, called
 back, repeated. Families share phones, callers withhold numbers, forms hold a wrong digit. Nobody
-on the site misdials, reads an old print, remembers. On the way page views are lost, trackers
-blocked, consent refused, events doubled and late, and the switch's clock is not the site's.
+on the site misdials, reads an old print, remembers: at hours and on weekdays of their own
+(`stranger_hour_weights`), in the morning and on Mondays rather than when the site is full. On the
+way page views are lost, trackers blocked, consent refused, events doubled and late, and the
+switch's clock is not the site's.
 
-None of this uses code of `transforms/` (a test walks the imports), and nothing in it is an
-exponential delay, a constant rate by day and night, or a call probability alike for all.
+None of this uses code of `transforms/` (a test walks the imports). No delay is exponential, no
+call probability alike for all, and calls by nobody on the site do not follow its traffic. What it
+has in common with the model all the same: visitors decide independently of each other, and how
+soon they call does not depend on which number they see.
 
 ## truth.csv
 
@@ -50,8 +54,14 @@ and start. `reason`:
 | `retry` `repeat` | the first call's | tried again when missed; made again, the number kept |
 | `form` `callback` | the form's | made, or received (outbound), after sending the form |
 | `missed_callback` | the missed call's | the company calls back (outbound) |
-| `not_tracked` | none | by a visitor of whom nothing usable had arrived by then |
+| `not_tracked` | none | from a page, by a visitor of whom nothing usable had arrived by then |
 | `misdial` `printed_number` `remembered_number` | none | by nobody on the site |
+
+The other reasons stay where nothing of the visit had arrived, with an empty session: a caller who
+kept the number kept it, tracked or not. `attribeam evaluate` takes from the reason one thing: with
+`retry`, `repeat`, `saved_number`, `printed_number` and `remembered_number` the caller had kept the
+number. With any other word, in a truth of your own too, only the session explains the call, and
+where it is no candidate, nobody.
 
 ## Parameters
 

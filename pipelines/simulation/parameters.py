@@ -33,6 +33,9 @@ def _weights(length: int, text: str) -> Meta:
 
 
 HOURS = (2, 1, 1, 1, 1, 2, 5, 9, 13, 16, 17, 16, 14, 14, 14, 13, 12, 11, 12, 14, 15, 13, 8, 4)
+# Old customers and readers of prints call when offices open, after lunch, and on Mondays.
+STRANGER_HOURS = (0, 0, 0, 0, 0, 1, 3, 14, 20, 15, 9, 6, 4, 13, 10, 6, 5, 3, 2, 1, 1, 0, 0, 0)
+STRANGER_WEEKDAYS = (1.7, 1.2, 1, 1, 1.1, 0.6, 0.2)
 SOURCES = (
     "google ads, brand", "google ads, other", "google", "facebook ads", "newsletter", "direct",
     "bing", "a page that links here",
@@ -202,6 +205,12 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     remembered_calls_per_day: Annotated[
         float, _amount("Calls a day to the pool by customers of old.")
     ] = 0.5
+    stranger_hour_weights: Annotated[
+        Weights, _weights(24, "These calls by local hour, from midnight, as they are made.")
+    ] = STRANGER_HOURS
+    stranger_weekday_weights: Annotated[
+        Weights, _weights(7, "These calls by weekday, from Monday.")
+    ] = STRANGER_WEEKDAYS
     # How the data comes.
     names_sessions: Annotated[bool, Meta(description="The tracker names sessions.")] = False
     lost_pageview_probability: Annotated[float, _share("That a page view never arrives.")] = 0.02
@@ -222,6 +231,11 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 HINTS = get_type_hints(Parameters, include_extras=True)
 DESCRIPTIONS = {name: hint.__metadata__[0].description for name, hint in HINTS.items()}
+# Weights that something is shared out by.
+SHARED_OUT = (
+    "hour_weights", "weekday_weights", "intent_shares", "source_weights", "delay_shares",
+    "stranger_hour_weights", "stranger_weekday_weights",
+)  # fmt: skip
 
 
 def read_parameters(values: dict[str, Any]) -> Parameters:
@@ -230,11 +244,9 @@ def read_parameters(values: dict[str, Any]) -> Parameters:
         found = msgspec.convert(values, Parameters, strict=False)
     except msgspec.ValidationError as error:
         raise ParameterError(_readable(str(error))) from error
-    for name in ("hour_weights", "weekday_weights", "intent_shares", "source_weights"):
+    for name in SHARED_OUT:
         if not sum(getattr(found, name)):
             raise ParameterError(f"{name}: at least one must be above 0")
-    if not sum(found.delay_shares):
-        raise ParameterError("delay_shares: at least one must be above 0")
     if found.open_from_hour >= found.open_to_hour:
         raise ParameterError("open_from_hour: must be before open_to_hour")
     return found

@@ -8,6 +8,9 @@ from pipelines.simulation.pages import Traffic
 
 SESSION_GAP_MS = 30 * MINUTE
 NOT_TRACKED = "not_tracked"
+# Calls that follow from looking at a page. Of others the reason stands also where the visit never
+# arrived: who tries again or kept the number did so, whatever is known of them.
+OF_VISITS = ("browsing", "after_visit", "later", "form")
 
 
 def find_sessions(traffic: Traffic, seen: Flags, engagements: pl.DataFrame) -> pl.DataFrame:
@@ -47,8 +50,8 @@ def true_sessions(traffic: Traffic, calls: pl.DataFrame, sessions: pl.DataFrame)
     """Calls with `seen_visit`, `visitor` and `session_start` of the session that made them.
 
     That of the page looked at, or, where it was lost, of the visit's latest page before it, else of
-    its first. Nothing of the visit having arrived by the time of the call, they are null and the
-    reason says so.
+    its first. Nothing of the visit having arrived by the time of the call, they are null, and a
+    reason of OF_VISITS becomes NOT_TRACKED.
     """
     stand_in = _arrived_page(traffic, sessions)
     look = calls["look"].to_numpy()
@@ -63,7 +66,7 @@ def true_sessions(traffic: Traffic, calls: pl.DataFrame, sessions: pl.DataFrame)
     )
     told = pl.concat([calls, found.drop("page")], how="horizontal")
     known = pl.col("seen_ms") <= pl.col("time_ms")
-    lost = (pl.col("look") >= 0) & ~known.fill_null(False)
+    lost = pl.col("reason").is_in(OF_VISITS) & ~known.fill_null(False)
     return told.with_columns(
         pl.when(known).then("visitor"),
         pl.when(known).then("session_start"),

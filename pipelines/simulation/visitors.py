@@ -84,10 +84,15 @@ def first_arrivals(rng: np.random.Generator, p: Parameters, days: int) -> Ints:
 def hourly_rates(p: Parameters, days: int) -> Floats:
     """By local hour since the start: share of a usual day's visitors, bursts included."""
     by_hour = np.asarray(p.hour_weights, float) / sum(p.hour_weights)
-    by_day = np.asarray(p.weekday_weights, float) / (sum(p.weekday_weights) / 7)
+    by_day = weekday_shares(p.weekday_weights)
     hour = np.arange(days * 24)
     rates = by_hour[hour % 24] * by_day[hour // 24 % 7]
     return rates * np.where(in_burst(p, hour), p.burst_factor, 1.0)
+
+
+def weekday_shares(weights: tuple[float, ...]) -> Floats:
+    """Weights by weekday as factors whose mean is 1."""
+    return np.asarray(weights, float) / (sum(weights) / len(weights))
 
 
 def in_burst(p: Parameters, hour: Ints) -> Flags:
