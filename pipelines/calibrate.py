@@ -12,8 +12,9 @@ import polars as pl
 from pipelines.calibrate_words import fit_words, fitted_configuration
 from pipelines.evaluation.reading import EvaluationError, Rows, read_warehouse
 from schemas.config import Account, Config, ConfigError, load_config
-from transforms.calibration_account import Fit, fit_account
-from transforms.calibration_evidence import find_contacts
+from transforms.calibration_account import fit_account
+from transforms.calibration_contacts import find_contacts
+from transforms.calibration_results import Fit
 from transforms.numbers import normalise_number
 
 
@@ -67,17 +68,7 @@ def fit_rows(name: str, settings: Account, contacts: pl.DataFrame, rows: Rows) -
         settings,
         contacts.filter(pl.col("account") == name),
         calls.filter(~pl.col("tracking_number").is_in(list(static))),
-        pool_numbers(settings),
     )
-
-
-def pool_numbers(settings: Account) -> dict[str, list[str]]:
-    """The numbers of each pool of an account, as events have them; pools of one name together."""
-    pools: dict[str, list[str]] = {}
-    for pool in settings.pools:
-        numbers = (normalise_number(str(n), settings.default_region) for n in pool.numbers)
-        pools.setdefault(pool.name, []).extend(number for number in numbers if number)
-    return pools
 
 
 def write_configuration(source: Path | None, fits: Sequence[Fit], target: Path) -> None:

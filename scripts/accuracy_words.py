@@ -12,8 +12,8 @@ differences between rules, and what goes wrong, rather than levels.
 - **Fitting**: every profile, {fit_days} days; `attribeam calibrate` saw events, no truth.
 - **Measuring**: every profile, {days} days, none used in fitting: {calls} inbound calls. Seeds of a
   fit with the seeds measured with it: {pairs}.
-- The method was chosen on seeds 1, 2 and 11 to 15; 21 to 25 were seen with an earlier method. The
-  seeds measured here were not looked at before.
+- The method was chosen on fits to seeds 1 to 5, measured on seeds 11 to 15 and 31 to 35; 21 to 25
+  were seen with an earlier method. The seeds measured here were not looked at before.
 - Each run is the real `attribeam backfill`. Intervals are 95%, by drawing again (2,000 times) fits,
   and of each fit its seeds. So few fits make them coarse, and rather too narrow.
 - **Weighed calls** are those for which probabilities decide; the others were told by a form.
@@ -109,7 +109,7 @@ What no figure here shows:
   coverage the order of calls hardly changes; what changes is what probabilities say, over all
   explanations together. By each of them 0.8 need not mean 0.8: see the tables.
 - The model's background is one number for day and night and for all numbers of a pool; sites are
-  not so.
+  not so. An overflow number that everybody sees in a peak is the worst of it.
 - A form's 0.99 (`identity_probability`) is set, not fitted. Families who share a phone, and
   people who fill in a form in one visit and call from another, make it wrong more often than
   that.

@@ -4,214 +4,216 @@ Calls come by day and by season as they like; what tells of the model is **which
 when one came. Given a call at a moment, the model says that it went to number b with probability
 
     rate of b / sum of the rates of all numbers shown,
-    rate of b = sum over contacts under way on b of call_probability * h(age) + background.
+    rate of b = sum over contacts under way on b of call_probability * h(age) + nobody's calls to b.
 
 This is the partial likelihood of Cox (1972, Regression Models and Life-Tables), so nothing has to
-be assumed of how often people call at which hour. It is maximised by expectation-maximisation: the
-call is shared out among the contacts on its number and the background by their rates, and each rate
-becomes the calls shared out to it over the exposure, the contacts of all numbers at the moments of
-calls. Each value has a log-normal prior around the configured one: a small account stays near it.
+be assumed of how often people call at which hour. h is a mixture of exponentials of fixed means:
+every rate is then linear in what is fitted, and expectation-maximisation finds the maximum of
+likelihood times prior.
+
+Visitors of whom no event may be used hold numbers too, and a pool gives a number to one visitor at
+a time. So the calls of such visitors go to numbers that nobody else was shown lately, and nobody's
+rate is fitted as a base and what a number has more of once its freshest contact is older than each
+of STALE_SECONDS. Were it one constant, the hidden visitors' calls would be counted against
+candidates who have just seen the number.
 """
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from schemas.config import Model
-from transforms.calibration_evidence import MIDDLES, Evidence, Floats
+from transforms.calibration_contacts import Floats
+from transforms.calibration_evidence import (
+    DAY_SECONDS,
+    MEANS,
+    STALE_SECONDS,
+    Evidence,
+    Rates,
+)
 
-# Sigma of the logarithm of each value around the configured one, before anything is seen.
-PRIOR_SIGMA = 0.7
-# Where the delays begin, and their prior, where the configuration has fewer parts: calls at once,
-# within minutes, and much later are too different for two exponentials.
-START_MEANS, START_WEIGHTS = (40.0, 300.0, 3000.0), (0.4, 0.4, 0.2)
-STEPS = 200
-TOLERANCE = 1e-4
-SHORTEST, LONGEST = 3.0, 20_000.0
-LEAST = 1e-9
-DAY_SECONDS = 86_400
+# What is configured counts as much as so many calls, for the shares of the parts and the level.
+PRIOR_CALLS = 10.0
+# Sigma of the logarithm of nobody's base rate around the configured one, beforehand.
+PRIOR_SIGMA = 1.0
+# What nobody's rate has more of for stale numbers: by each age, beforehand, so many times the base.
+ADDED = 2.0
+# Until no share changes by more in a step; and how far a long step goes.
+STEPS, TOLERANCE, LONGEST = 500, 1e-6, 500.0
+LEAST = 1e-12
+# Fitted values: the parts, then by pool the terms of nobody's rate.
+PARTS, TERMS = len(MEANS), 1 + len(STALE_SECONDS)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """calls: calls per contact of each part of the delay mixture; means: its mean delay, seconds;
-    background: calls a day to one number."""
+    """shares: of the parts of MEANS, adding up to 1. call_probability: calls per contact. nobody:
+    by pool, calls a second to one number by nobody: base, and what is added once the freshest
+    contact is older than each of STALE_SECONDS."""
 
-    calls: Floats
-    means: Floats
-    background: float
-
-    @property
-    def call_probability(self) -> float:
-        """Calls per contact of all parts."""
-        return float(self.calls.sum())
-
-    @property
-    def weights(self) -> Floats:
-        """Share of each part."""
-        return self.calls / self.calls.sum()
+    shares: Floats
+    call_probability: float
+    nobody: Floats
 
 
-def configured(model: Model) -> Parameters:
-    """The parameters that a configuration has now."""
-    calls = model.call_probability * np.asarray(model.delay_weights, float)
-    means = np.asarray(model.delay_means, float)
-    background = max(model.background_calls_per_day, LEAST)
-    return Parameters(np.maximum(calls, LEAST), means, background)
+def configured(model: Model, backgrounds: Sequence[float]) -> Parameters:
+    """A configuration as parameters: the prior of a fit. backgrounds: calls a day, by pool.
 
-
-def starting_point(model: Model) -> Parameters:
-    """Where a fit begins, and its prior: what is configured, with at least three parts."""
-    now = configured(model)
-    if len(now.means) >= len(START_MEANS):
-        return now
-    calls = now.call_probability * np.asarray(START_WEIGHTS)
-    return replace(now, calls=calls, means=np.asarray(START_MEANS))
-
-
-def fit(
-    evidence: Evidence,
-    prior: Parameters,
-    day_weights: Floats | None = None,
-    begin: Parameters | None = None,
-) -> Parameters:
-    """The parameters at the maximum of partial likelihood times prior.
-
-    day_weights: how often each day counts (all once). begin: where to begin (at the prior).
+    The delays become parts of MEANS: one between two means is shared out between them by its
+    distance in the logarithm. Half of the shares is spread evenly, so that none is impossible.
     """
-    weights = np.ones(evidence.days) if day_weights is None else day_weights
-    now = begin or prior
+    shares = np.zeros(len(MEANS))
+    for mean, weight in zip(model.delay_means, model.delay_weights, strict=True):
+        place = np.interp(np.log(mean), np.log(MEANS), np.arange(len(MEANS)))
+        shares += weight * np.maximum(0, 1 - np.abs(np.arange(len(MEANS)) - place))
+    nobody = np.zeros((len(backgrounds), TERMS))
+    nobody[:, 0] = np.maximum(np.asarray(backgrounds) / DAY_SECONDS, LEAST)
+    mixed = (shares / max(shares.sum(), LEAST) + 1 / len(MEANS)) / 2
+    return Parameters(mixed / mixed.sum(), max(model.call_probability, LEAST), nobody)
+
+
+def fit(evidence: Evidence, priors: Sequence[Parameters], day_weights: Floats) -> list[Parameters]:
+    """The parameters at the maximum of partial likelihood times prior, of several fits at once.
+
+    priors: of each fit. day_weights: how often each day counts, (fit, day).
+
+    Which number was called says nothing of how many call, so everything is fitted over
+    call_probability first. Priors: Dirichlet of PRIOR_CALLS on the shares; log-normal on nobody's
+    base; exponential on what is added to it, its mean ADDED times the usual base.
+
+    Steps of expectation-maximisation, three of them made into a long one: SQUAREM (Varadhan and
+    Roland 2008, Simple and Globally Convergent Methods for Accelerating the Convergence of Any EM
+    Algorithm), of square roots, so that values close to 0 do not hold up the others.
+    """
+    usual = np.stack([_row(prior) for prior in priors])
+    step = _step_of(evidence, usual, day_weights)
+    now = usual.copy()
+    # No term may begin at 0: it would stay there.
+    now[:, PARTS:] = np.repeat(usual[:, PARTS::TERMS], TERMS, axis=1)
     for _ in range(STEPS):
-        new = _step(evidence, now, prior, weights)
-        change = np.abs(np.log(new.calls / now.calls)).max()
-        now = new
-        if change < TOLERANCE:
+        first = step(now)
+        second = step(first)
+        if np.abs(second[:, :PARTS] - first[:, :PARTS]).max() < TOLERANCE:
             break
-    return now
+        begin, middle, end = np.sqrt(now), np.sqrt(first), np.sqrt(second)
+        change, turn = middle - begin, end - 2 * middle + begin
+        length = np.linalg.norm(change, axis=1) / np.maximum(np.linalg.norm(turn, axis=1), LEAST)
+        length = np.clip(length, 1, LONGEST)[:, None]
+        far = begin + 2 * length * change + length**2 * turn
+        now = step(np.where(far > 0, far**2, second))
+    return [
+        _with_level(evidence, row, prior, of_days)
+        for row, prior, of_days in zip(second, priors, day_weights, strict=True)
+    ]
 
 
-def _step(evidence: Evidence, now: Parameters, prior: Parameters, weights: Floats) -> Parameters:
-    call_weight = weights[evidence.call_day]
-    call, delay = evidence.own_call, evidence.own_delay
-    rates, background = densities(now, delay), now.background / DAY_SECONDS
-    total = background + np.bincount(call, weights=rates.sum(axis=0), minlength=evidence.calls)
-    share = rates * (call_weight / total)[call]
-    found = share.sum(axis=1)
-    alone = float((call_weight * background / total).sum())
-    everywhere = call_weight / all_rates(evidence, now)
-    ages = everywhere @ evidence.ages
-    waited = share @ delay
-    means = np.array(
-        [
-            _best_mean((now.means[k], prior.means[k]), now.calls[k], (found[k], waited[k]), ages)
-            for k in range(len(now.means))
-        ],
-        float,
-    )
-    exposed = ages @ (np.exp(-MIDDLES[:, None] / means) / means)
-    calls = _rate(found, exposed, prior.calls)
-    open_days = everywhere.sum() * evidence.numbers / DAY_SECONDS
-    beside = float(_rate(np.array(alone), np.array(open_days), np.array(prior.background)))
-    # Which number was called says nothing of how many call; that the calls themselves say.
-    scale = _scale(evidence, calls, means, weights, found.sum() / max(call_weight.sum(), LEAST))
-    return Parameters(calls * scale, means, beside * scale)
+def _step_of(evidence: Evidence, usual: Floats, day_weights: Floats) -> Callable[[Floats], Floats]:
+    """One step of expectation-maximisation, (fit, value) to (fit, value): the calls shared out to
+    each term over its exposure, the contacts and numbers at the moments of calls."""
+    own, every = _columns(evidence.own), _columns(evidence.every)
+    own_by_value, every_by_value = np.ascontiguousarray(own.T), np.ascontiguousarray(every.T)
+    weights = day_weights[:, evidence.call_day] * evidence.call_weight
+    parts, base = slice(0, PARTS), slice(PARTS, None, TERMS)
+    added = np.zeros(usual.shape)
+    added[:, PARTS:] = np.repeat(1 / (ADDED * usual[:, base]), TERMS, axis=1)
+    added[:, base] = 0
+
+    def step(now: Floats) -> Floats:
+        found = now * ((weights / (now @ own_by_value)) @ own)
+        exposed = (weights / (now @ every_by_value)) @ every + added
+        # The slope of the log-normal prior: calls that it takes away, or, where negative, adds.
+        pull = np.log(now[:, base] / usual[:, base]) / PRIOR_SIGMA**2
+        found[:, base] += np.maximum(-pull, 0)
+        exposed[:, base] += np.maximum(pull, 0) / now[:, base]
+        # Both priors are of ratios to call_probability, so they pull at the parts too.
+        found[:, parts] += PRIOR_CALLS * usual[:, parts]
+        exposed[:, parts] += PRIOR_CALLS - pull.sum(axis=1, keepdims=True)
+        new = np.maximum(found / np.maximum(exposed, LEAST), LEAST)
+        return np.asarray(new / new[:, parts].sum(axis=1, keepdims=True))
+
+    return step
 
 
-def _scale(
-    evidence: Evidence, calls: Floats, means: Floats, weights: Floats, share: float
-) -> float:
-    """What makes the calls of contacts as many as the share of all calls that is theirs."""
-    gaps = weights @ evidence.gaps
-    expected = float(-(gaps @ np.expm1(-MIDDLES[:, None] / means)) @ calls)
-    seen = share * float(weights @ evidence.calls_per_day)
-    return max(seen, LEAST) / max(expected, LEAST)
+def _columns(rates: Rates) -> Floats:
+    """What multiplies the fitted values, (call, value)."""
+    return np.concatenate([rates.parts, rates.stale.reshape(len(rates.stale), -1)], axis=1)
 
 
-def densities(now: Parameters, delay: Floats) -> Floats:
-    """Calls a second that a contact makes at an age: (part, contact)."""
-    means = now.means[:, None]
-    return now.calls[:, None] / means * np.exp(-delay / means)
+def _row(now: Parameters) -> Floats:
+    return np.concatenate([now.shares, now.nobody.ravel() / now.call_probability])
 
 
-def all_rates(evidence: Evidence, now: Parameters, within_seconds: float = np.inf) -> Floats:
-    """Calls a second of all numbers together at the moment of each call."""
-    rate = np.where(within_seconds >= MIDDLES, densities(now, MIDDLES).sum(axis=0), 0.0)
-    background = evidence.numbers * now.background / DAY_SECONDS
-    return np.asarray(evidence.ages @ rate + background)
-
-
-def _rate(found: Floats, exposed: Floats, usual: Floats) -> Floats:
-    """The rate that is likeliest for so many calls over so much exposure, the logarithm of the rate
-    being normal around that of `usual` beforehand: Newton's steps in the logarithm."""
-    precision = PRIOR_SIGMA**-2
-    middle = np.log(usual)
-    rate = np.log(np.maximum(found, LEAST) / np.maximum(exposed, LEAST))
-    rate = np.clip(rate, middle - 10, middle + 10)
-    for _ in range(30):
-        expected = np.exp(rate) * exposed
-        slope = found - expected - (rate - middle) * precision
-        rate = rate + np.clip(slope / (expected + precision), -1, 1)
-    return np.exp(rate)
-
-
-def _best_mean(
-    near: tuple[float, float], per_contact: float, seen: tuple[float, float], ages: Floats
-) -> float:
-    """The mean delay near the one at hand that shared-out calls and exposure make likeliest.
-
-    near: the mean at hand, and the usual one. seen: calls, and their summed delays. The maximum of
-    -calls * log(mean) - waited / mean, less the calls expected of the contacts at their ages, and
-    less the prior's distance from the usual mean.
-    """
-    (mean, usual), (calls, waited) = near, seen
-    tried = np.clip(mean * np.geomspace(0.8, 1.25, 31), SHORTEST, LONGEST)
-    expected = per_contact * (ages @ (np.exp(-MIDDLES[:, None] / tried) / tried))
-    gain = -calls * np.log(tried) - waited / tried - expected
-    gain -= (np.log(tried / usual) / PRIOR_SIGMA) ** 2 / 2
-    return float(tried[np.argmax(gain)])
-
-
-def own_rates(evidence: Evidence, now: Parameters, least: float, most: float) -> Floats:
-    """Calls a second by contacts on the number called, of an age above `least` seconds and up to
-    `most`, at each call."""
-    chosen = (evidence.own_delay > least) & (evidence.own_delay <= most)
-    rates = densities(now, evidence.own_delay[chosen]).sum(axis=0)
-    return np.bincount(evidence.own_call[chosen], rates, evidence.calls).astype(float)
+def _with_level(
+    evidence: Evidence, row: Floats, prior: Parameters, day_weights: Floats
+) -> Parameters:
+    """How many call, the calls themselves say: as many calls are expected of contacts as the share
+    of all calls that is theirs. Prior: PRIOR_CALLS calls at the usual probability."""
+    shares, nobody = row[:PARTS], row[PARTS:].reshape(-1, TERMS)
+    weights = day_weights[evidence.call_day] * evidence.call_weight
+    theirs = evidence.own.parts @ shares / (_columns(evidence.own) @ row)
+    calls = evidence.calls_per_day.sum(axis=0) @ day_weights
+    seen = weights @ theirs / max(weights.sum(), LEAST) * calls
+    expected = day_weights @ evidence.exposure.sum(axis=0) @ shares
+    level = (seen + PRIOR_CALLS) / (expected + PRIOR_CALLS / prior.call_probability)
+    return Parameters(shares, float(level), nobody * level)
 
 
 def settle(
-    evidence: Evidence, now: Parameters, window_seconds: float, call_weights: Floats
-) -> Parameters:
-    """The parameters for a window in which candidates are looked for.
-
-    Contacts older than the window are no candidates: the calls that they make are nobody's then.
-    The background becomes the one by which, of the calls with candidates, as many are expected to
-    be nobody's as the fit expects. call_weights: how often each call counts.
-    """
-    listed = own_rates(evidence, now, -1, window_seconds)
-    late = own_rates(evidence, now, window_seconds, np.inf)
-    compared = (listed > 0) & (call_weights > 0)
-    if not compared.any():
-        return now
-    listed, weights = listed[compared], call_weights[compared]
-    nobody = now.background / DAY_SECONDS + late[compared]
-    wanted = weights @ (nobody / (nobody + listed))
-    low, high = LEAST, 1.0
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        enough = weights @ (middle / (middle + listed)) >= wanted
-        low, high = (low, middle) if enough else (middle, high)
-    return replace(now, background=low * DAY_SECONDS)
-
-
-def log_likelihood(
-    evidence: Evidence, now: Parameters, window_seconds: float, day_weights: Floats
+    evidence: Evidence, now: Parameters, day_weights: Floats, pool: int | None = None
 ) -> float:
-    """Mean log-probability of the number called, over the calls of some days, by the model as it
-    is used: contacts older than the window count for nothing."""
-    weights = day_weights[evidence.call_day]
-    listed = own_rates(evidence, now, -1, window_seconds)
-    own = listed + now.background / DAY_SECONDS
-    everywhere = np.maximum(all_rates(evidence, now, window_seconds), own)
-    return float((weights * np.log(own / everywhere)).sum() / max(weights.sum(), LEAST))
+    """The background of SPEC section 8, in calls a day, that stands for all calls by nobody.
+
+    The model as it is used knows one constant rate, and contacts older than the match window are no
+    candidates: their calls are nobody's then. The background becomes the one by which, of the calls
+    with candidates, as many are expected to be nobody's as the fit expects, each call by its own
+    rate of nobody. day_weights: how often each day counts. pool: of its calls alone.
+    """
+    calls = now.call_probability * now.shares
+    listed = evidence.own.near @ calls
+    nobody = np.einsum("cgt,gt->c", evidence.own.stale, now.nobody)
+    nobody += evidence.own.parts @ calls - listed
+    weights = day_weights[evidence.call_day] * evidence.call_weight
+    compared = (listed > 0) & (weights > 0)
+    if pool is not None:
+        compared &= evidence.call_pool == pool
+    if not compared.any():
+        return float(now.nobody[pool or 0, 0]) * DAY_SECONDS
+    listed, nobody, weights = listed[compared], nobody[compared], weights[compared]
+    wanted = weights @ (nobody / (nobody + listed))
+    low, high = np.log(LEAST), 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        rate = np.exp(middle)
+        enough = weights @ (rate / (rate + listed)) >= wanted
+        low, high = (low, middle) if enough else (middle, high)
+    return float(np.exp(low)) * DAY_SECONDS
+
+
+def settle_pools(evidence: Evidence, now: Parameters, day_weights: Floats) -> Floats:
+    """The background of each pool, calls a day; of numbers in none, that of all calls."""
+    return np.array(
+        [
+            settle(evidence, now, day_weights, None if name is None else place)
+            for place, name in enumerate(evidence.pools)
+        ]
+    )
+
+
+def log_probabilities(evidence: Evidence, now: Parameters, backgrounds: Floats) -> Floats:
+    """Of each call, the log-probability of the number called by the model as it is used: contacts
+    older than the window count for nothing. backgrounds: calls a day to one number, by pool."""
+    calls, rates = now.call_probability * now.shares, backgrounds / DAY_SECONDS
+    own = evidence.own.near @ calls + evidence.own.stale[:, :, 0] @ rates
+    every = evidence.every.near @ calls + evidence.every.stale[:, :, 0] @ rates
+    return np.log(own / every)
+
+
+def fitted_log_probabilities(evidence: Evidence, now: Parameters) -> Floats:
+    """The same by the fit itself: all contacts, and nobody's rate by the age of the freshest."""
+    calls = now.call_probability * now.shares
+    own, every = (
+        side.parts @ calls + np.einsum("cgt,gt->c", side.stale, now.nobody)
+        for side in (evidence.own, evidence.every)
+    )
+    return np.log(own / every)

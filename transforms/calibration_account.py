@@ -1,134 +1,120 @@
-"""The fit of one account: what is used, held-out days, uncertainty, and when there is none."""
+"""The fit of one account and of its pools, or why there is none."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from schemas.config import Account, Model
-from transforms.calibration import (
-    DAY_SECONDS,
-    Parameters,
-    configured,
-    fit,
-    log_likelihood,
-    own_rates,
-    settle,
-    starting_point,
+from schemas.config import Account
+from transforms.calibration import Parameters, configured, fit, settle
+from transforms.calibration_contacts import DAY
+from transforms.calibration_days import (
+    average,
+    compare,
+    draw_days,
+    fold_days,
+    predict,
+    tell,
+    tell_delays,
 )
-from transforms.calibration_evidence import DAY, Evidence, Flags, Floats, gather_evidence
-from transforms.calibration_saved import Interval, SavedFit, fit_saved
+from transforms.calibration_evidence import Evidence, gather_evidence, merge_pools, only_pool
+from transforms.calibration_pools import entry_models, pool_names
+from transforms.calibration_results import Fit, HeldOut, PoolFit, SavedFit
+from transforms.calibration_saved import fit_known
 from transforms.callers import knows_number
 
-# Contacts are looked at for so long: what comes later is the background's.
-REACH_MINUTES = 240.0
 LEAST_CALLS, LEAST_DAYS, LEAST_NUMBERS = 100, 7, 2
-# Every fifth day is held out of the fit that is checked.
-HELD_OUT = 5
-RESAMPLES = 12
+# By how many standard errors a fit must be better on held-out days than the configuration, and a
+# pool's own delays than the account's: without them a pool has what many calls say, with them less.
+ACCOUNT_ERRORS, POOL_ERRORS = 1.0, 2.0
 # Decided without the probabilities that are fitted.
 OTHERWISE_DECIDED = ("declared", "form_phone", "static_number")
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What was found of an account; `refused` says why nothing was, and then the rest is empty.
-
-    calls: used, with candidates; held_out: mean log-probability of the number called on held-out
-    days, by the configured and by fitted parameters; pools: background and calls of those with
-    enough of their own.
-    """
-
-    account: str
-    refused: str | None = None
-    calls: int = 0
-    days: int = 0
-    call_probability: Interval | None = None
-    delay_means: tuple[Interval, ...] = ()
-    delay_weights: tuple[Interval, ...] = ()
-    background: Interval | None = None
-    saved: SavedFit | None = None
-    held_out: tuple[float, float] = (0.0, 0.0)
-    pools: Mapping[str, tuple[Interval, int]] = field(default_factory=dict)
-
-
-def fit_account(
-    name: str,
-    settings: Account,
-    contacts: pl.DataFrame,
-    calls: pl.DataFrame,
-    pools: Mapping[str, Sequence[str]],
-) -> Fit:
+def fit_account(name: str, settings: Account, contacts: pl.DataFrame, calls: pl.DataFrame) -> Fit:
     """Fits one account's parameters to its contacts and inbound calls, without truth.
 
-    settings: where the fit begins, and its prior. contacts: visitor_id, tracking_number, time (us).
-    calls: account, call_id, caller_key, tracking_number, start (us), method. pools: numbers by
-    name. Callers who know the number speak for the saved-number rate, calls decided by form or
-    switch for neither, all others for the rest.
+    settings: the prior. contacts: visitor_id, tracking_number, time (us). calls: account, call_id,
+    caller_key, tracking_number, start (us), method. Callers who know the number speak for the
+    saved-number rate, calls decided by form or switch for neither, all others for the rest.
     """
     if not contacts.height:
         return Fit(name, "no display of a number; page views must name tracking_numbers")
-    strangers = find_strangers(calls, settings.lookback_days)
-    evidence = gather_evidence(contacts, strangers, REACH_MINUTES)
-    window = settings.match_window_minutes * 60
-    enough = count_usable(evidence, window)
-    prior = starting_point(settings)
-    refused = _too_little(evidence, enough)
-    held_out = (0.0, 0.0) if refused else check_held_out(evidence, settings)
-    if not refused and held_out[1] <= held_out[0]:
-        refused = (
-            "on held-out days the configured parameters say better which number was called (mean "
-            f"log-probability {held_out[0]:.4f}) than fitted ones ({held_out[1]:.4f})"
-        )
+    every = gather_evidence(contacts, find_strangers(calls, settings.lookback_days), settings)
+    usable = count_usable(every)
+    total = sum(usable.values())
+    refused = _too_little(every, total)
     if refused:
-        return Fit(name, refused, calls=enough, days=evidence.days)
-    own = strangers["tracking_number"].gather(evidence.call_row)
-    masks = {pool: own.is_in(list(numbers)).to_numpy() for pool, numbers in pools.items()}
-    usable = {pool: count_usable(evidence, window, mask) for pool, mask in masks.items()}
-    masks = {pool: mask for pool, mask in masks.items() if usable[pool] >= LEAST_CALLS}
-    values = _with_bounds(evidence, prior, window, list(masks.values()))
-    parts, first_pool = len(prior.means), 2 + 2 * len(prior.means)
+        return Fit(name, refused, calls=total, days=every.days)
+    enough = [pool for pool, number in usable.items() if pool and number >= LEAST_CALLS]
+    evidence = merge_pools(every, enough)
+    prior = configured(settings, _usual_backgrounds(settings, evidence.pools))
+    seen = fold_days(evidence.days)
+    folds = fit(evidence, [prior] * len(seen), seen)
+    before = np.log(evidence.own.configured / evidence.every.configured)
+    checked = compare(evidence, before, predict(evidence, folds, seen, as_used=True))
+    if not checked.is_better(ACCOUNT_ERRORS):
+        return Fit(name, _not_better(checked), calls=total, days=evidence.days)
+    drawn = draw_days(evidence.days)
+    fits = fit(evidence, [prior] * len(drawn), drawn)
+    saved = fit_known(calls, contacts, settings, average(fits))
+    delays = tell_delays(fits)
     return Fit(
         name,
-        calls=enough,
+        calls=total,
         days=evidence.days,
-        call_probability=values[0],
-        background=values[1],
-        delay_means=tuple(values[2 : 2 + parts]),
-        delay_weights=tuple(values[2 + parts : first_pool]),
-        saved=_fit_known(calls, contacts, settings, _fitted(values, parts), evidence),
-        held_out=held_out,
+        call_probability=delays.call_probability,
+        delay_means=delays.delay_means,
+        delay_weights=delays.delay_weights,
+        background=tell([settle(evidence, *one) for one in zip(fits, drawn, strict=True)]),
+        saved=saved[None],
+        held_out=(checked.before, checked.after),
+        held_out_error=checked.error,
         pools={
-            pool: (value, usable[pool])
-            for pool, value in zip(masks, values[first_pool:], strict=True)
+            pool: _fit_pool(evidence, place, fits, folds, (usable[pool], saved.get(pool)))
+            for place, pool in enumerate(enough)
         },
     )
 
 
-def _fitted(values: list[Interval], parts: int) -> Parameters:
-    """The parameters among the values of _with_bounds."""
-    probability, background, *rest = (interval.value for interval in values)
-    means, weights = np.asarray(rest[:parts]), np.asarray(rest[parts : 2 * parts])
-    return Parameters(probability * weights, means, background)
-
-
-def _fit_known(
-    calls: pl.DataFrame,
-    contacts: pl.DataFrame,
-    settings: Account,
-    now: Parameters,
+def _fit_pool(
     evidence: Evidence,
-) -> SavedFit:
-    """What callers do who called before, beside what contacts make of their calls."""
-    window = settings.match_window_minutes
-    every = gather_evidence(contacts, calls, window, calls.height)
-    others = np.zeros(calls.height)
-    others[every.call_row] = own_rates(every, now, -1, window * 60) * DAY_SECONDS
-    until = int(max(contacts["time"].to_numpy().max(), calls["start"].to_numpy().max()))
-    per_day = calls.height / (evidence.numbers * evidence.days)
-    told = calls.with_columns(pl.Series("others", others))
-    return fit_saved(told, until, settings, settings.lookback_days, per_day)
+    pool: int,
+    fits: Sequence[Parameters],
+    folds: Sequence[Parameters],
+    known: tuple[int, SavedFit | None],
+) -> PoolFit:
+    """A pool's background by the account's fits; its own delays where held-out days favour them.
+
+    fits, folds: the account's, to days drawn again and to folds; the priors of the pool's own.
+    known: the pool's calls with candidates, and what callers do who called before.
+    """
+    calls, saved = known
+    drawn, seen = draw_days(evidence.days), fold_days(evidence.days)
+    alone = only_pool(evidence, pool)
+    fits, folds = ([_of_pool(now, pool) for now in of_all] for of_all in (fits, folds))
+    checked = None
+    if alone.calls < evidence.calls and (alone.every.stale[:, 0, 0] > 1).any():
+        # As used, a background too high looks better: it stands for hidden visitors (calibration).
+        before = predict(alone, folds, seen, as_used=False)
+        own = predict(alone, fit(alone, folds, seen), seen, as_used=False)
+        checked = compare(alone, before, own)
+    delays = None
+    if checked and checked.is_better(POOL_ERRORS):
+        fits = fit(alone, fits, drawn)
+        delays = tell_delays(fits)
+    background = tell([settle(alone, *one) for one in zip(fits, drawn, strict=True)])
+    return PoolFit(calls, background, delays, checked, saved)
+
+
+def _of_pool(now: Parameters, pool: int) -> Parameters:
+    return Parameters(now.shares, now.call_probability, now.nobody[pool : pool + 1])
+
+
+def _usual_backgrounds(settings: Account, pools: Sequence[str | None]) -> list[float]:
+    """Calls a day by the configuration, of each pool."""
+    models = dict(zip(pool_names(settings), entry_models(settings), strict=True))
+    return [models[pool].background_calls_per_day for pool in pools]
 
 
 def find_strangers(calls: pl.DataFrame, lookback_days: float) -> pl.DataFrame:
@@ -139,11 +125,11 @@ def find_strangers(calls: pl.DataFrame, lookback_days: float) -> pl.DataFrame:
     return known.filter(strangers)
 
 
-def count_usable(evidence: Evidence, window_seconds: float, mask: Flags | None = None) -> int:
-    """Calls of the evidence that have a candidate (mask: of these calls)."""
-    near = evidence.own_call[evidence.own_delay <= window_seconds]
-    found = np.bincount(near, minlength=evidence.calls) > 0
-    return int((found if mask is None else found & mask).sum())
+def count_usable(evidence: Evidence) -> dict[str | None, int]:
+    """Calls that have a candidate, by pool."""
+    near = evidence.call_weight * evidence.own.near.any(axis=1)
+    counts = np.bincount(evidence.call_pool, near, len(evidence.pools))
+    return {pool: round(count) for pool, count in zip(evidence.pools, counts, strict=True)}
 
 
 def _too_little(evidence: Evidence, calls: int) -> str | None:
@@ -156,62 +142,9 @@ def _too_little(evidence: Evidence, calls: int) -> str | None:
     return None
 
 
-def check_held_out(evidence: Evidence, model: Model) -> tuple[float, float]:
-    """Mean log-probability of the number called on every fifth day, by the configured parameters
-    and by parameters fitted to the other days."""
-    window = model.match_window_minutes * 60
-    held = (np.arange(evidence.days) % HELD_OUT == HELD_OUT - 1).astype(float)
-    used = 1 - held
-    fitted = fit(evidence, starting_point(model), used)
-    fitted = settle(evidence, fitted, window, used[evidence.call_day])
-    before, after = (
-        log_likelihood(evidence, now, window, held) for now in (configured(model), fitted)
-    )
-    return before, after
-
-
-def _with_bounds(
-    evidence: Evidence, prior: Parameters, window_seconds: float, masks: list[Flags]
-) -> list[Interval]:
-    """The fitted values, with the smallest and greatest from RESAMPLES fits to days drawn with
-    replacement: probability, background, means, weights, the pools' backgrounds."""
-    every_day = np.ones(evidence.days)
-    best = fit(evidence, prior, every_day)
-    rng = np.random.default_rng(0)
-    drawn = [
-        np.bincount(rng.integers(0, evidence.days, evidence.days), minlength=evidence.days)
-        for _ in range(RESAMPLES)
-    ]
-    values = _values(evidence, best, window_seconds, every_day, masks)
-    again = [
-        _values(evidence, fit(evidence, prior, days, best), window_seconds, days, masks)
-        for days in (days.astype(float) for days in drawn)
-    ]
-    bounds = np.min(again, axis=0), np.max(again, axis=0)
-    return [
-        Interval(float(value), float(min(value, low)), float(max(value, high)))
-        for value, low, high in zip(values, *bounds, strict=True)
-    ]
-
-
-def _values(
-    evidence: Evidence,
-    now: Parameters,
-    window_seconds: float,
-    days: Floats,
-    masks: list[Flags],
-) -> Floats:
-    weights = days[evidence.call_day]
-    every = [np.ones(evidence.calls, bool), *masks]
-    settled = [settle(evidence, now, window_seconds, weights * mask) for mask in every]
-    backgrounds = [parameters.background for parameters in settled]
-    order = np.argsort(now.means)
-    return np.array(
-        [
-            now.call_probability,
-            backgrounds[0],
-            *now.means[order],
-            *now.weights[order],
-            *backgrounds[1:],
-        ]
+def _not_better(checked: HeldOut) -> str:
+    return (
+        "on held-out days fitted parameters do not say better which number was called (mean "
+        f"log-probability {checked.after:.4f}) than the configured ones ({checked.before:.4f}) by "
+        f"more than the standard error of the difference ({checked.error:.4f})"
     )

@@ -9,12 +9,11 @@ import pytest
 from tables import KEY
 
 from pipelines.backfill import Backfill, run_backfill
-from pipelines.calibrate_words import fitted_configuration
+from pipelines.calibrate_words import fit_words, fitted_configuration
 from pipelines.cli import main
 from pipelines.simulate import simulate
 from schemas.config import load_config, parse_config
-from transforms.calibration_account import Fit
-from transforms.calibration_saved import Interval, SavedFit
+from transforms.calibration_results import Delays, Fit, HeldOut, Interval, PoolFit, SavedFit
 
 NOW = (1_736_121_600 + 60 * 86_400) * 1_000_000
 MODEL = (
@@ -78,7 +77,9 @@ def test_a_fitted_configuration_is_the_given_one_with_what_was_found(simulated, 
     text = target.read_text(encoding="utf-8")
     for key in MODEL:
         assert f"\n{key} = " in text
-    assert all(" to " in line for line in text.splitlines() if line.startswith(MODEL))
+    given = "delay_means = [12.0, 40.0, 120.0, 300.0, 900.0, 3000.0]  # given, not fitted"
+    bounded = [line for line in text.splitlines() if line.startswith(MODEL) and line != given]
+    assert all(" to " in line for line in bounded)
     assert "held-out days" in text
 
 
@@ -131,23 +132,30 @@ def test_a_configuration_that_cannot_be_read_is_exit_2(simulated, tmp_path, caps
 def fitted(account: str) -> Fit:
     """A fit with values that are easy to see."""
     one = Interval(0.5, 0.25, 0.75)
+    saved = SavedFit(Interval(0.01, 0.005, 0.02), Interval(0.002, 0.001, 0.004), 3, 30.0, 1.0)
+    delays = Delays(Interval(0.03, 0.02, 0.04), (Interval(40, 40, 40),), (Interval(1, 1, 1),))
     return Fit(
         account,
         calls=200,
         days=20,
         call_probability=one,
-        delay_means=(Interval(10, 5, 20), Interval(100, 50, 200)),
+        delay_means=(Interval(12, 12, 12), Interval(120, 120, 120)),
         delay_weights=(one, one),
         background=Interval(2, 1, 3),
-        saved=SavedFit(Interval(0.01, 0.005, 0.02), Interval(0.002, 0.001, 0.004), 3, 30.0, 1.0),
+        saved=saved,
         held_out=(-2.0, -1.5),
-        pools={"large": (Interval(4, 3, 5), 150)},
+        held_out_error=0.125,
+        pools={
+            "large": PoolFit(150, Interval(4, 3, 5)),
+            "other": PoolFit(160, Interval(5, 4, 6), delays, HeldOut(-2.0, -1.75, 0.0625), saved),
+        },
     )
 
 
 def test_what_was_configured_otherwise_stays(tmp_path):
-    """Dates, static numbers, names that need quotes, other accounts and other pools' own values are
-    as they were; fitted keys of pools give way."""
+    """Dates, static numbers, names that need quotes, other accounts, and a pool that was not fitted
+    are as they were; of a fitted pool what gives way to the account's is told, and what is its own
+    is written."""
     source = tmp_path / "attribeam.toml"
     source.write_text(
         """\
@@ -167,6 +175,12 @@ min_probability = 0.7
 name = "small"
 numbers = ["+4510200101"]
 background_calls_per_day = 9
+delay_means = [60]
+delay_weights = [1]
+[[accounts."shop.dk".pools]]
+name = "other"
+numbers = ["+4510200102"]
+call_probability = 0.1
 [accounts.other]
 assume_answered = true
 """,
@@ -179,15 +193,31 @@ assume_answered = true
     assert made["match_window_minutes"] == 45
     assert made["accounts"]["other"] == given["accounts"]["other"]
     assert account["static_numbers"] == given["accounts"]["shop.dk"]["static_numbers"]
-    assert account["delay_means"] == [10.0, 100.0]
-    large, small = account["pools"]
+    assert account["delay_means"] == [12.0, 120.0]
+    large, small, other = account["pools"]
     assert large == {
         "name": "large",
         "numbers": ["+4510200100"],
         "min_probability": 0.7,
         "background_calls_per_day": 4.0,
     }
-    assert small == {"name": "small", "numbers": ["+4510200101"]}
+    assert small == given["accounts"]["shop.dk"]["pools"][1]
+    assert (other["call_probability"], other["delay_means"]) == (0.03, [40.0])
+    assert (other["background_calls_per_day"], other["saved_number_calls_per_day"]) == (5.0, 0.01)
     assert "# other: not fitted: too few calls" in text
-    assert "background_calls_per_day = 4.0  # 3 to 5; 150 calls with candidates" in text
+    assert "(better by 0.5000, standard error 0.1250)" in text
+    assert "background_calls_per_day = 4.0  # 3 to 5\n" in text
+    assert "# 150 calls with candidates; call_probability and delays are the account's\n" in text
+    assert '# call_probability was 0.1; now the account\'s\n[[accounts."shop.dk".pools]]' in text
+    assert "its own: on held-out days its own say better by 0.2500, standard error 0.0625" in text
     assert parse_config(made).account("shop.dk").saved_number_calls_per_day == 0.01
+
+
+def test_pools_are_told_with_the_account():
+    """Each pool's values stand below the account's."""
+    told = fit_words(fitted("shop.dk"))
+    assert told[0] == "shop.dk: fitted to 200 calls with candidates on 20 days"
+    place = told.index(
+        "  pool large: 150 calls with candidates; call_probability and delays are the account's"
+    )
+    assert told[place + 1] == "    background_calls_per_day = 4.0  # 3 to 5"
