@@ -48,7 +48,7 @@ def interrupted(service: Service) -> Service:
     client = Removing(project=service.project, credentials=service.client._credentials)
     client.fail_at("no statement", KeyboardInterrupt())
     with pytest.raises(OutputError, match="accounts that were not reached are as they were"):
-        backfill(warehouse_of(Service(client, patience_seconds=1)), NEW)
+        backfill(warehouse_of(Service(client)), NEW)
     return service
 
 
