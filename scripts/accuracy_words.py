@@ -27,8 +27,9 @@ TARGETS = """\
 The target is held against the weighed calls of all seeds together. A few hundred calls look
 miscalibrated by chance alone: the column says how much perfect probabilities would show on
 average for all seeds together. One seed at a time, as one account of two weeks would see it, more
-of that chance is in the figure; the choice to pool was made after both had been seen. One figure
-for all calls hides errors that cancel: below they are looked at
+of that chance is in the figure, and errors of one fit do not cancel with those of another; the
+choice to pool was made after both had been seen. One figure for all calls also hides errors of
+explanations that cancel: below they are looked at
 [by the explanation that leads](#by-the-explanation-that-leads) and
 [of attributed rows](#of-attributed-rows).
 """
