@@ -17,6 +17,7 @@ from pipelines.bigquery.errors import clear_service_errors
 from pipelines.bigquery.names import CONTROL_PREFIX
 from pipelines.bigquery.plan import Change
 from pipelines.bigquery.wanted import COMMITS, LABEL, State
+from pipelines.output import OutputError
 
 EMULATOR = "BIGQUERY_EMULATOR_HOST"
 SCOPES = ("https://www.googleapis.com/auth/bigquery",)
@@ -115,7 +116,13 @@ class Service:
                 {"datasetReference": reference} | change.resource
             )
             if change.action == "create":
-                self.client.create_dataset(dataset, exists_ok=True, retry=self.retry)
+                made = self.client.create_dataset(dataset, exists_ok=True, retry=self.retry)
+                if made.friendly_name != dataset.friendly_name:
+                    raise OutputError(
+                        f"dataset {change.path[0]} was made in this moment for account "
+                        f"{made.friendly_name}: give {dataset.friendly_name} another in "
+                        "[accounts.NAME]: dataset = …; nothing was written"
+                    )
             else:
                 self.client.update_dataset(dataset, [*change.resource], retry=self.retry)
             return

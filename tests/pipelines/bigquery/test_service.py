@@ -14,8 +14,10 @@ from pipelines.bigquery.names import Target, find_places
 from pipelines.bigquery.plan import Change, make_plan
 from pipelines.bigquery.service import Service
 from pipelines.bigquery.wanted import State, wanted_state, without_absent_detail
+from pipelines.output import OutputError
 from schemas.config import parse_config
 
+TARGET = Target("test", "EU")
 REFERENCES = {
     "datasetReference": {"projectId": "test", "datasetId": "shop"},
     "tableReference": {"projectId": "test", "datasetId": "shop", "tableId": "displays"},
@@ -67,7 +69,7 @@ class Counted(bigquery.Client):
 
 def test_what_is_not_there_is_not_asked_for(service: Service) -> None:
     """A dataset and its list say what there is; a run needs of a view only that it is one."""
-    places = find_places(["shop", "bank"], parse_config({}), Target("test", "EU"))
+    places = find_places(["shop", "bank"], parse_config({}), TARGET)
     wanted = wanted_state("test", places.values(), ())
     made = without_absent_detail(wanted, State())
     shop = [c for c in make_plan(made, State(), ()).changes if c.path[0] == "shop"]
@@ -80,3 +82,24 @@ def test_what_is_not_there_is_not_asked_for(service: Service) -> None:
     in_full = Service(client).read_state(wanted, texts=True)
     assert in_full.tables["shop", "pool_health"]["view"]["query"].startswith("-- Columns of")
     assert client.requests["getTable"] == 5 + 10
+
+
+class Late(Recorded):
+    """A connection to a project in which account a-b was quicker; the emulator has no Conflict."""
+
+    def request(self, method: Any, url: Any, *_: Any, data: Any = None, **__: Any) -> Any:
+        answer = requests.Response()
+        answer.status_code = 409 if method == "POST" else 200
+        answer.request = requests.Request(method, url).prepare()
+        there = {"datasetReference": {"projectId": "test", "datasetId": "a_b"}}
+        answer._content = json.dumps(there | {"friendlyName": "a-b"}).encode()
+        return answer
+
+
+def test_a_dataset_that_another_account_made_in_this_moment_is_not_shared() -> None:
+    """Whoever comes second is told."""
+    places = find_places(["a_b"], parse_config({}), TARGET)
+    plan = make_plan(wanted_state("test", places.values(), ()), State(), ())
+    client = bigquery.Client("test", AnonymousCredentials(), _http=Late())
+    with pytest.raises(OutputError, match="made in this moment for account a-b: give a_b another"):
+        Service(client).apply(plan.creations)
