@@ -22,6 +22,8 @@ from pipelines.bigquery.wanted import COMMITS, STAGING_DAYS
 
 # Longer than a run takes from its first staging table to the journal.
 LOADING = dt.timedelta(hours=12)
+# For so long what has lapsed can still be said: the journal is not read further back.
+SAID = dt.timedelta(days=30)
 # Accounts at a time: their transactions touch other tables, and only add rows to the journal.
 THREADS = 4
 
@@ -79,9 +81,10 @@ def decide(service: Service, commits: Sequence[Commit], control: str, location: 
 
 def pending(service: Service, control: str, location: str) -> list[Commit]:
     """What runs have decided and not done, oldest first, as long as staging tables are kept."""
+    since = _kept_since()
     rows = service.query(
-        f"SELECT run, number, account, script FROM ({_open(service, control)}) "
-        f"WHERE committed_at >= {_kept_since()} ORDER BY committed_at, run, number",
+        f"SELECT run, number, account, script FROM ({_open(service, control, since)}) "
+        f"WHERE committed_at >= {_moment(since)} ORDER BY committed_at, run, number",
         location,
     )
     return [Commit(row["run"], row["number"], row["account"], row["script"]) for row in rows]
@@ -89,7 +92,9 @@ def pending(service: Service, control: str, location: str) -> list[Commit]:
 
 def lapse(service: Service, control: str, location: str) -> list[str]:
     """Gives up what was decided so long ago that its staging tables are gone; says it once."""
-    lapsed = f"FROM ({_open(service, control)}) WHERE committed_at < {_kept_since()}"
+    since = _kept_since()
+    undone = _open(service, control, since - SAID)
+    lapsed = f"FROM ({undone}) WHERE committed_at < {_moment(since)}"
     rows = service.query(f"SELECT run, account, committed_date {lapsed}", location)
     if rows:
         journal = journal_table(service.project, control)
@@ -105,20 +110,24 @@ def lapse(service: Service, control: str, location: str) -> list[str]:
     ]
 
 
-def _open(service: Service, control: str) -> str:
-    """SQL: journal rows of what is decided, and neither done nor lapsed."""
-    journal = journal_table(service.project, control)
+def _open(service: Service, control: str, since: dt.datetime) -> str:
+    """SQL: journal rows since a day of what is decided, and neither done nor lapsed."""
+    rows = f"FROM `{journal_table(service.project, control)}` WHERE committed_date >= "
+    rows += f"DATE '{since.date()}'"
     name = "CONCAT(run, ' ', CAST(number AS STRING))"
     return (
-        f"SELECT * FROM `{journal}` WHERE state = 'decided' AND {name} NOT IN "
-        f"(SELECT {name} FROM `{journal}` WHERE state IN ('done', 'lapsed'))"
+        f"SELECT * {rows} AND state = 'decided' AND {name} NOT IN "
+        f"(SELECT {name} {rows} AND state IN ('done', 'lapsed'))"
     )
 
 
-def _kept_since() -> str:
-    """SQL: a moment since which staging tables are kept for sure; they are made before the row."""
-    kept = dt.timedelta(days=STAGING_DAYS) - LOADING
-    return f"TIMESTAMP '{(dt.datetime.now(dt.UTC) - kept).isoformat()}'"
+def _kept_since() -> dt.datetime:
+    """Since when staging tables are kept for sure; they are made before the journal's row."""
+    return dt.datetime.now(dt.UTC) - (dt.timedelta(days=STAGING_DAYS) - LOADING)
+
+
+def _moment(moment: dt.datetime) -> str:
+    return f"TIMESTAMP '{moment.isoformat()}'"
 
 
 def loads_today(service: Service, control: str, location: str) -> int:
