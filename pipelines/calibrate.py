@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.calibrate_words import fit_words, fitted_configuration
+from pipelines.calibrate_words import FEWER, fit_words, fitted_configuration
 from pipelines.evaluation.reading import EvaluationError, Rows, read_warehouse
 from schemas.config import Account, Config, ConfigError, load_config
 from transforms.calibration_account import fit_account
@@ -36,7 +36,7 @@ def run_calibrate(options: argparse.Namespace) -> str:
     write_configuration(options.config, fits, options.write)
     if options.json:
         return json.dumps([asdict(fit) for fit in fits], indent=2)
-    return f"{told}\nWritten: {options.write}; use it with attribeam backfill --config"
+    return f"{told}\nWritten: {options.write}; use it with attribeam backfill --config\n{FEWER}"
 
 
 def calibrate(warehouse: Path, config: Config) -> list[Fit]:
@@ -94,3 +94,5 @@ def write_configuration(source: Path | None, fits: Sequence[Fit], target: Path) 
 def _check_free(target: Path) -> None:
     if target.exists():
         raise CalibrationError(f"{target}: is there already; name another file or remove it")
+    if not target.parent.is_dir():
+        raise CalibrationError(f"{target}: cannot be written: {target.parent} is no folder")

@@ -17,9 +17,16 @@ Comments = Mapping[tuple[str, ...], str]
 HEAD = """\
 # Written by attribeam calibrate. Comments give the bounds of each value and what it rests on: the
 # 5th to the 95th of 100 fits to days drawn again; of saved_number_calls_per_day and
-# known_caller_factor, of a Poisson count: these two held-out days do not check.
+# known_caller_factor, of a Poisson count: these two held-out days do not check. Both come out too
+# high where the data are short, and fall as they grow longer, which the bounds do not say: give at
+# least lookback_days of data.
 
 """
+FEWER = (
+    "Backfill with these values may attribute fewer calls than before: probabilities that fit the "
+    "data are often lower, and calls below min_probability stay ambiguous. See docs/accuracy.md "
+    "and choose min_probability."
+)
 FITTED = (
     "call_probability", "delay_means", "delay_weights", "background_calls_per_day",
     "saved_number_calls_per_day", "known_caller_factor",
@@ -35,6 +42,12 @@ def fit_words(fit: Fit) -> list[str]:
         f"  held-out days, mean log-probability of the number called: {_held_out(fit)}",
     ]
     lines += [f"  {key} = {value}  # {why}" for key, value, why in _entries(fit)]
+    if fit.days < fit.lookback_days:
+        lines.append(
+            f"  data of {fit.days} days, less than lookback_days ({fit.lookback_days:g}): "
+            "saved_number_calls_per_day and known_caller_factor come out too high; they fall with "
+            "more"
+        )
     for name, pool in fit.pools.items():
         lines.append(f"  pool {name}: {_pool_evidence(pool)}")
         lines += [f"    {key} = {value}  # {why}" for key, value, why in _pool_entries(pool)]

@@ -269,6 +269,8 @@ def tables(options: argparse.Namespace, _: Sequence[str]) -> int:
         return _fail(error, USAGE)
     except OutputError as error:
         return _fail(error, FAILED)
+    if not is_done and options.action == "apply":
+        print("attribeam: refused; nothing was changed", file=sys.stderr)
     return 0 if is_done else FAILED
 
 
@@ -313,9 +315,12 @@ def evaluate(options: argparse.Namespace, _: Sequence[str]) -> int:
     from pipelines.evaluate import run_evaluate
     from pipelines.evaluation.reading import EvaluationError
     from pipelines.output import OutputError
+    from schemas.config import ConfigError
 
     try:
         print(run_evaluate(options))
+    except ConfigError as error:
+        return _fail(error, USAGE)
     except (EvaluationError, OutputError) as error:
         return _fail(error, FAILED)
     return 0

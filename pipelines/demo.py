@@ -11,6 +11,7 @@ import duckdb
 from rich.console import Console
 
 from pipelines.cli import main as attribeam
+from pipelines.reporting.tables_calls import NO_SOURCE
 from pipelines.summary import query_table
 from pipelines.views import DATABASE
 from transforms.privacy import KEY_BYTES, KEY_FILE_VARIABLE
@@ -21,8 +22,8 @@ CALLS = """
            round(probability, 2) AS p, source || '/' || medium AS "source/medium", campaign
     FROM conversions_latest WHERE status = 'attributed' ORDER BY call_start DESC LIMIT 15
 """
-SOURCES = """
-    SELECT coalesce(source, '(no session)') AS source, coalesce(medium, '') AS medium,
+SOURCES = f"""
+    SELECT coalesce(source, '{NO_SOURCE}') AS source, coalesce(medium, '') AS medium,
            sum(calls)::BIGINT AS calls, sum(qualified_calls)::BIGINT AS qualified,
            round(sum(expected_calls), 1) AS expected
     FROM conversions_by_source GROUP BY ALL ORDER BY calls DESC, expected DESC LIMIT 15
@@ -49,7 +50,9 @@ Next, why a call was decided as it was, and any query on the views:
       --config {events / "attribeam.toml"}
   .venv/bin/python -c "import duckdb
 duckdb.connect('{warehouse / DATABASE}').sql('FROM pool_health').show()"
-{events / "truth.csv"} says which visit really made each call.""")
+{events / "truth.csv"} says which visit really made each call. How often that was found:
+  .venv/bin/attribeam evaluate --output {warehouse} \\
+      --truth {events / "truth.csv"}""")
 
 
 def _run(*arguments: str) -> None:

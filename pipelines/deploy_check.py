@@ -83,7 +83,7 @@ def check_deploy(config_path: Path | None, output: str, given: Sequence[str]) ->
     options = PipelineOptions([*given])
     findings = [
         Finding("options", True, f"{sum(a.startswith('-') for a in given)}, each known to Beam"),
-        *_settle("job", check_job(options), "project, temporary files and account are named"),
+        *_settle("job", check_job(options), job_words(output, options)),
         *_settle("image", check_image(options), "named, and stays what it is"),
         *_settle("workers", check_workers(options), "bounded, and such as the service has"),
         *_settle("region", check_place(config, output, options), "allowed for every account"),
@@ -118,6 +118,15 @@ def check_job(options: PipelineOptions) -> Iterator[str]:
             "--service_account_email is missing: workers would have the project's default account "
             "and all its roles"
         )
+
+
+def job_words(output: str, options: PipelineOptions) -> str:
+    """What is right of a job; it may write into another project, which is said."""
+    words = "project, temporary files and account are named"
+    job, datasets = options.view_as(GoogleCloudOptions).project, parse_target(output).project
+    if job == datasets:
+        return words
+    return f"{words}; the job runs in {job} and writes to {datasets}: its account needs roles there"
 
 
 def check_image(options: PipelineOptions) -> Iterator[str]:

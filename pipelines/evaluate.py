@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,23 +18,36 @@ from pipelines.evaluation.intervals import SCOPES
 from pipelines.evaluation.metrics import measure, measure_by, with_load
 from pipelines.evaluation.reading import EvaluationError, Rows, read_truth, read_warehouse
 from pipelines.evaluation.reliability import of_rows, reliability, tables_by
-from pipelines.evaluation.scoring import CALL, TOLD, list_candidates, score
+from pipelines.evaluation.scoring import CALL, SESSION, TOLD, list_candidates, score
 from pipelines.evaluation.several import combine
 from pipelines.evaluation.words import words, words_of_several
+from schemas.config import ConfigError
 
 Found = dict[str, Any]
 PARTS = ("method", "n_candidates", "delay_seconds", "load", "true_reason")
+# With a smaller share of true sessions known, the truth is taken for that of other events.
+LEAST_KNOWN = 0.05
 WITHOUT_PAGES = "baselines and load need the table pageviews: run attribeam backfill with --detail"
 
 
 def run_evaluate(options: argparse.Namespace) -> str:
-    """What the command prints. Raises EvaluationError."""
+    """What the command prints; a warning goes to stderr.
+
+    Raises ConfigError where truths and warehouses are no pairs, EvaluationError.
+    """
     if len(options.output) != len(options.truth):
-        raise EvaluationError("as many --truth as --output are needed, in the same order")
-    found = [
-        evaluate(read_warehouse(output), read_truth(truth))
-        for output, truth in zip(options.output, options.truth, strict=True)
-    ]
+        raise ConfigError("as many --truth as --output are needed, in the same order")
+    found = []
+    for output, path in zip(options.output, options.truth, strict=True):
+        rows, truth = read_warehouse(output), read_truth(path)
+        found.append(evaluate(rows, truth))
+        share = known_share(rows, truth)
+        if share is not None and share < LEAST_KNOWN:
+            print(
+                f"attribeam: warning: {path}: {share:.0%} of the calls' true sessions are known to "
+                f"{output}; does it belong to these events?",
+                file=sys.stderr,
+            )
     if len(found) == 1:
         return json.dumps(found[0], indent=2) if options.json else words(found[0])
     together = combine(found)
@@ -59,6 +73,16 @@ def evaluate(rows: Rows, truth: pl.DataFrame) -> Found:
         },
     }
     return found | ({} if choices else {"note": WITHOUT_PAGES})
+
+
+def known_share(rows: Rows, truth: pl.DataFrame) -> float | None:
+    """Of the calls' true sessions: how many are candidates of any call, attributed, or displayed a
+    number; None where no call has one."""
+    session = ["account", *SESSION]
+    told = truth.join(rows.calls, on=CALL, how="semi").select(session).drop_nulls().unique()
+    seen = (list_candidates(rows.calls), rows.calls, rows.displays)
+    known = pl.concat([part.select(session).cast(pl.String) for part in seen])
+    return told.join(known, on=session, how="semi").height / told.height if told.height else None
 
 
 def score_rows(rows: Rows, truth: pl.DataFrame) -> pl.DataFrame:

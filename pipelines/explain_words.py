@@ -39,7 +39,9 @@ def decision_words(call: dict[str, Any], settings: Account, model: Model) -> Ite
     """Why this rule applied and not one before it."""
     reason = call["reason"]
     probability = "" if call["probability"] is None else f"{call['probability']:.1%}"
-    enough = f"{model.min_probability:.0%} (min_probability)"
+    given = f"{model.min_probability:.0%}"
+    is_others = _is_by_another(call, model)
+    enough = "the min_probability then in force" if is_others else f"{given} (min_probability)"
     yield DECISION_RULES[reason].format(
         probability=probability,
         enough=enough,
@@ -49,6 +51,8 @@ def decision_words(call: dict[str, Any], settings: Account, model: Model) -> Ite
         number=call["tracking_number"],
         session=call["session_id"],
     )
+    if is_others:
+        yield f"Another configuration decided this row: the given one's min_probability is {given}."
     if reason == "declared" and call["visitor_id"] is None:
         yield (
             "But no session of that id had shown the number in the "
@@ -56,6 +60,17 @@ def decision_words(call: dict[str, Any], settings: Account, model: Model) -> Ite
         )
     elif call["session_id"] is not None:
         yield f"Session {call['session_id']} of visitor {call['visitor_id']}."
+
+
+def _is_by_another(call: dict[str, Any], model: Model) -> bool:
+    """Whether the row says of its likeliest explanation the opposite of what the model asks for."""
+    reason, session = call["reason"], call["probability"]
+    if "{enough}" not in DECISION_RULES[reason] or session is None:
+        return False
+    is_open = reason == "several_candidates"
+    others = (call["none_probability"], call["saved_probability"]) if is_open else ()
+    likeliest = max([session, *(value for value in others if value is not None)])
+    return bool((likeliest >= model.min_probability) == is_open)
 
 
 def source_words(call: dict[str, Any]) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 import argparse
 import datetime as dt
+import importlib.metadata
 import re
 import time
 from pathlib import Path
 
 from pipelines.options_accuracy import add_calibrate, add_evaluate, add_simulate
 from pipelines.options_bigquery import add_expire, add_tables
-from pipelines.options_command import Commands, add_command
+from pipelines.options_command import Commands, add_command, local_warehouse
 from pipelines.options_deploy import add_deploy_check
 from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
@@ -33,6 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Joins calls to the browsing sessions that saw the number called.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _backfill(commands)
     add_stream(commands)
@@ -46,6 +48,14 @@ def make_parser() -> argparse.ArgumentParser:
     add_calibrate(commands)
     add_deploy_check(commands)
     return parser
+
+
+def version() -> str:
+    """The version installed."""
+    try:
+        return importlib.metadata.version("attribeam")
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version: not installed"
 
 
 def backfill_flags() -> set[str]:
@@ -94,7 +104,8 @@ def _explain(commands: Commands) -> None:
         "example:\n  attribeam explain call-4711 --output warehouse",
     )
     explain.add_argument("call_id", metavar="CALL_ID")
-    explain.add_argument("--output", required=True, type=Path, metavar="DIR", help="the warehouse")
+    add = explain.add_argument
+    add("--output", required=True, type=local_warehouse, metavar="DIR", help="the warehouse")
     explain.add_argument("--config", type=Path, metavar="FILE", help="the run's configuration")
     explain.add_argument("--account", metavar="NAME", help="where several have a call of this id")
     explain.add_argument("--json", action="store_true", help="print JSON")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipelines.options_command import Commands, add_command
+from pipelines.options_command import Commands, add_command, local_warehouse
 
 MOST_DAYS = 3_650
 
@@ -48,11 +48,16 @@ def add_evaluate(commands: Commands) -> None:
         "with its truth, are taken together: means with 95% intervals by drawing them again.",
     )
     add = evaluate.add_argument
-    for name, metavar, what in (
-        ("--output", "DIR", "a warehouse; may be repeated"),
-        ("--truth", "FILE", "its truth, call to session: .csv, .parquet; one for each warehouse"),
+    for name, kind, metavar, what in (
+        ("--output", local_warehouse, "DIR", "a warehouse; may be repeated"),
+        (
+            "--truth",
+            Path,
+            "FILE",
+            "its truth, call to session: .csv, .parquet; one for each warehouse",
+        ),
     ):
-        add(name, type=Path, required=True, action="append", metavar=metavar, help=what)
+        add(name, type=kind, required=True, action="append", metavar=metavar, help=what)
     add("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -68,7 +73,7 @@ def add_calibrate(commands: Commands) -> None:
         "--detail) and writes a configuration with them, their bounds and what they rest on.",
     )
     add = calibrate.add_argument
-    add("--output", type=Path, required=True, metavar="DIR", help="the warehouse")
+    add("--output", type=local_warehouse, required=True, metavar="DIR", help="the warehouse")
     add("--config", type=Path, metavar="FILE", help="the run's configuration (defaults)")
     add("--write", type=Path, required=True, metavar="FILE", help="a new file to write")
     add("--json", action="store_true", help="print what was found as JSON")

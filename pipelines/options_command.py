@@ -1,6 +1,7 @@
 """How every command of the parser is made."""
 
 import argparse
+from pathlib import Path
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -21,3 +22,14 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def local_warehouse(text: str) -> Path:
+    """The folder of a command that reads local warehouses only."""
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text}: this command reads a local warehouse; write the days it is about into a "
+            "folder (attribeam backfill --detail --output DIR, whose input may lie in gs://) and "
+            "name that folder"
+        )
+    return Path(text)

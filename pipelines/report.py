@@ -63,6 +63,8 @@ def write_report(
     ReportError where there is no warehouse, nothing in it, or the file cannot be written; a file
     that was there before is then as it was.
     """
+    if html and not html.parent.is_dir():
+        raise _unwritable(html, f"{html.parent} is no folder")
     with _opened(str(output)) as source:
         context = page_context(source, account, datetime.now(UTC))
     path = html or (Path() if is_bigquery(str(output)) else Path(output)) / PAGE
@@ -190,8 +192,10 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             aside.unlink()
-        reason = error.strerror or type(error).__name__
-        raise ReportError(
-            f"{path}: the report cannot be written there ({reason}); choose another file "
-            "with --html"
-        ) from error
+        raise _unwritable(path, error.strerror or type(error).__name__) from error
+
+
+def _unwritable(path: Path, reason: str) -> ReportError:
+    return ReportError(
+        f"{path}: the report cannot be written there ({reason}); choose another file with --html"
+    )

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,17 @@ from pipelines.bigquery.names import (
     is_bigquery,
     parse_target,
 )
-from pipelines.bigquery.plan import Plan, check_locations, make_plan
+from pipelines.bigquery.plan import EXPIRATION, Plan, check_locations, keep_retention, make_plan
 from pipelines.bigquery.service import Service, connect
-from pipelines.bigquery.wanted import INSTRUCTIONS, State, wanted_state, without_absent_detail
-from schemas.config import ConfigError, load_config
+from pipelines.bigquery.wanted import (
+    DAY_MILLISECONDS,
+    INSTRUCTIONS,
+    Resource,
+    State,
+    wanted_state,
+    without_absent_detail,
+)
+from schemas.config import Config, ConfigError, load_config
 
 COLUMNS = ("dataset", "table", "kind", "location", "expires", "columns", "rows", "bytes")
 NOTHING_DONE = "nothing was changed"
@@ -54,18 +61,20 @@ def run_tables(
 
 @dataclass(frozen=True)
 class Tables:
-    """A project's datasets as they are and as the configuration wants them."""
+    """A project's datasets as they are and as the configuration wants them.
+
+    named: the places of accounts that the configuration names, whose retention may change.
+    """
 
     service: Service
-    places: dict[str, Place]
+    named: Collection[Place]
     wanted: State
     actual: State
 
     def plan(self, instruction: str | None) -> Plan:
         """What would change."""
-        places = self.places.values()
-        plan = make_plan(self.wanted, self.actual, places, instruction)
-        return Plan(plan.changes, (*check_locations(places), *plan.refusals), plan.retentions)
+        plan = make_plan(self.wanted, self.actual, self.named, instruction)
+        return Plan(plan.changes, (*check_locations(self.named), *plan.refusals), plan.retentions)
 
     def apply(self, plan: Plan, instruction: str | None) -> None:
         """Carries out a plan; changes of retention are written down first. Raises OutputError."""
@@ -84,14 +93,40 @@ def open_tables(output: str, config_path: Path | None, *, detail: bool) -> Table
     target = parse_target(output)
     service = connect(target.project)
     with clear_service_errors("reading the project's datasets", NOTHING_DONE):
-        accounts = {*config.accounts, *service.accounts()}
-        places = find_places(accounts, config, target)
-        controls = control_places(places.values(), config, target)
-        wanted = wanted_state(target.project, places.values(), controls)
+        named = find_places(config.accounts, config, target).values()
+        others = _other_places(service, named, config)
+        controls = control_places(named, config, target)
+        wanted = wanted_state(target.project, [*named, *others], controls)
         actual = service.read_state(wanted, texts=True)
+    wanted = keep_retention(wanted, actual, {place.dataset for place in others})
     if not detail:
         wanted = without_absent_detail(wanted, actual)
-    return Tables(service, places, wanted, actual)
+    return Tables(service, named, wanted, actual)
+
+
+def place_found(dataset: Resource, config: Config) -> Place:
+    """The place of an account that the configuration does not name: as its dataset has it."""
+    expiration = dataset.get(EXPIRATION)
+    days = int(expiration) // DAY_MILLISECONDS if expiration else config.default.retention_days
+    return Place(
+        dataset["friendlyName"],
+        dataset["datasetReference"]["datasetId"],
+        dataset["location"],
+        days,
+        (dataset.get("defaultEncryptionConfiguration") or {}).get("kmsKeyName"),
+    )
+
+
+def _other_places(service: Service, named: Collection[Place], config: Config) -> list[Place]:
+    """Places of accounts that have a dataset in the project and are not named."""
+    accounts, taken = ({getattr(p, key) for p in named} for key in ("account", "dataset"))
+    ids = [
+        dataset
+        for account, dataset in service.account_datasets()
+        if account not in accounts and dataset not in taken
+    ]
+    found = service.read_state(State({name: {} for name in ids})).datasets
+    return [place_found(dataset, config) for dataset in found.values()]
 
 
 def describe(actual: State) -> list[dict[str, Any]]:

@@ -35,6 +35,11 @@ class Person:
     consent: list[str] | None
     is_bot: bool
 
+    @property
+    def is_tracked(self) -> bool:
+        """Events without a word on consent are used, others where analytics are allowed."""
+        return self.consent is None or "analytics" in self.consent
+
 
 @dataclass
 class Visit:

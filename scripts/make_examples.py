@@ -5,9 +5,9 @@ python scripts/make_examples.py --output DIR [--days 5] [--end YYYY-MM-DD] [--se
 Three sites (a Danish phone shop, a German insurance broker, a small dentist) with visitors, pools
 of tracking numbers that are short at busy hours, forms, callers and a switch; what they are like
 stands in examples/world.toml and examples/attribeam.toml. truth.csv says which visit really made
-each call; the pipeline does not read it. Phone numbers are from ranges without subscribers (Danish
-series 10 to 19, the German regulator's numbers for films), addresses from documentation ranges,
-hosts end in .example.
+each call, in the columns of docs/simulate.md; only attribeam evaluate reads it. Phone numbers are
+from ranges without subscribers (Danish series 10 to 19, the German regulator's numbers for films),
+addresses from documentation ranges, hosts end in .example.
 """
 
 import argparse
@@ -41,7 +41,7 @@ OUTCOMES = (("sale", 1499), ("appointment", 350), ("question", None), ("complain
 TAGS = ("new customer", "existing customer", "price", "opening hours")
 NUMBER_HOLD_MS = 5 * MINUTE_MS
 KINDS = ("pageviews", "engagements", "calls")
-TRUTH_COLUMNS = ("call_id", "account", "situation", "visitor_id", "session_start")
+TRUTH_COLUMNS = ("call_id", "account", "visitor_id", "session_id", "reason")
 
 
 class World(Site):
@@ -152,16 +152,15 @@ class World(Site):
             else:
                 self.caller(visit, sent_ms + self.after_ms(2 * MINUTE_MS, 2 * DAY_MS), "form")
 
-    def caller(self, visit: Visit, at_ms: int, situation: str) -> None:
+    def caller(self, visit: Visit, at_ms: int, reason: str) -> None:
         """A visitor calls the number seen: tries again, calls once more, or days later."""
         more: Event = {}
-        if self.site.get("names_sessions") and situation == "browsing" and self.chance(0.7):
-            situation = "declared"
+        if self.site.get("names_sessions") and reason == "browsing" and self.chance(0.7):
             more["session_id"] = visit.session_id if self.chance(0.9) else f"s-{self.hexes(12)}"
         person = visit.person
         a_number = self.rng.choice(WITHHELD) if person.withheld else self.spelled(person.phone)
         more |= {"a_number": a_number, "b_number": visit.number}
-        answered = self.call(at_ms, situation, visit, **more)
+        answered = self.call(at_ms, reason, visit, **more)
         more.pop("session_id", None)
         if not answered and self.chance(0.6):
             self.call(at_ms + self.after_ms(2 * MINUTE_MS, 15 * MINUTE_MS), "retry", visit, **more)
@@ -174,20 +173,20 @@ class World(Site):
     def strangers(self, day_start_ms: int) -> None:
         """Calls that no visit made: misdials, a printed number, the company's own test phone."""
         kinds = [
-            ("unrelated", self.rng.choice(self.numbers))
+            ("misdial", self.rng.choice(self.numbers))
             for _ in range(self.site["strangers_per_day"])
         ]
         kinds += [
-            ("static_number", static["number"]) for static in self.rules.get("static_numbers", ())
+            ("printed_number", static["number"]) for static in self.rules.get("static_numbers", ())
         ]
         kinds += [("excluded_caller", self.numbers[0])] if "excluded_callers" in self.rules else []
-        for situation, b_number in kinds:
-            own = situation == "excluded_caller"
+        for reason, b_number in kinds:
+            own = reason == "excluded_caller"
             a_number = self.rules["excluded_callers"][0] if own else self.spelled(self.phone())
             at_ms = self.moment_ms(day_start_ms)
-            self.call(at_ms, situation, None, a_number=a_number, b_number=b_number)
+            self.call(at_ms, reason, None, a_number=a_number, b_number=b_number)
 
-    def call(self, at_ms: int, situation: str, visit: Visit | None, **more: Any) -> bool:
+    def call(self, at_ms: int, reason: str, visit: Visit | None, **more: Any) -> bool:
         """A call as the switch reports it when it ends, and its truth; whether it was answered."""
         status = self.weighed(STATUSES)
         ring_ms = at_ms + self.rng.randrange(800, 3_000)
@@ -219,10 +218,11 @@ class World(Site):
                 {"sequence": 1, "outcome": {"category": "corrected"}} if self.chance(0.5) else {}
             )
             self.events["calls"].append((times_ms["end"] + 5 * SECOND_MS, call | later))
-        truth: Event = {"call_id": call["call_id"], "account": self.account, "situation": situation}
-        if visit:
-            truth["visitor_id"] = visit.person.visitor_id
-            truth["session_start"] = written(visit.times_ms[0])
+        truth: Event = {"call_id": call["call_id"], "account": self.account, "reason": reason}
+        if visit and visit.person.is_tracked:
+            truth |= {"visitor_id": visit.person.visitor_id, "session_id": visit.session_id}
+        elif visit and reason == "browsing":
+            truth["reason"] = "not_tracked"
         self.truth[call["call_id"]] = truth
         return status == "answered"
 

@@ -13,6 +13,7 @@ from typing import Any
 import phonenumbers
 import pytest
 
+from pipelines.evaluation.reading import read_truth
 from schemas.config import load_config
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_examples.py"
@@ -103,19 +104,22 @@ def test_every_call_has_its_truth(week: Path, today: Path) -> None:
 
 
 def test_truth_names_visits_that_took_place(week: Path) -> None:
-    """The visit that made a call began with a pageview, before the call, and showed its number."""
-    began: dict[tuple[str, datetime], dict[str, Any]] = {
-        (view["visitor_id"], moment(view["time"])): view for view in events(week, "pageviews")
-    }
+    """The visit that made a call began with a pageview, before the call, and showed its number;
+    its id is the tracker's or follows from visitor and start."""
+    began: dict[tuple[str, str], dict[str, Any]] = {}
+    for view in events(week, "pageviews"):
+        start_ms = round(moment(view["time"]).timestamp() * 1000)
+        derived = f"{view['visitor_id']}-{start_ms}"
+        began.setdefault((view["visitor_id"], view.get("session_id", derived)), view)
     rows = truth(week)
     for call in events(week, "calls"):
         row = rows.get(call["call_id"], {})
         if not row.get("visitor_id"):
             continue
-        start = datetime.fromisoformat(row["session_start"])
-        view = began[row["visitor_id"], start]
-        assert start < moment(call["start"])
-        if row["situation"] != "callback":
+        view = began[row["visitor_id"], row["session_id"]]
+        assert moment(view["time"]) < moment(call["start"])
+        assert "analytics" in view.get("consent", ["analytics"])
+        if row["reason"] != "callback":
             assert call["b_number"] in view["tracking_numbers"]
 
 
@@ -131,20 +135,28 @@ def test_size(week: Path) -> None:
 
 
 def test_all_situations_occur(week: Path) -> None:
-    """Every kind of situation that attribution must tell apart is there."""
-    situations = Counter(row["situation"] for row in truth(week).values())
-    assert set(situations) == {
+    """Every kind of situation that attribution must tell apart is there, by the simulator's words
+    but for the company's own calls."""
+    reasons = {row["reason"] for row in truth(week).values()}
+    assert reasons == {
         "browsing",
         "callback",
-        "declared",
         "excluded_caller",
         "form",
+        "misdial",
+        "not_tracked",
+        "printed_number",
         "repeat",
         "retry",
         "saved_number",
-        "static_number",
-        "unrelated",
     }
+
+
+def test_the_truth_is_one_that_evaluate_reads(week: Path) -> None:
+    """Every call of the file is read, with the session that made it where there is one."""
+    read = read_truth(week / "truth.csv")
+    assert read.height == len(truth(week))
+    assert 0 < read["session_id"].null_count() < read.height / 2
 
 
 def test_all_kinds_of_call_occur(week: Path) -> None:

@@ -45,7 +45,7 @@ def fit_account(name: str, settings: Account, contacts: pl.DataFrame, calls: pl.
     total = sum(usable.values())
     refused = _too_little(every, total)
     if refused:
-        return Fit(name, refused, calls=total, days=every.days)
+        return Fit(name, refused, calls=total, days=every.days_with_calls)
     enough = [pool for pool, number in usable.items() if pool and number >= LEAST_CALLS]
     evidence = merge_pools(every, enough)
     prior = configured(settings, _usual_backgrounds(settings, evidence.pools))
@@ -54,7 +54,7 @@ def fit_account(name: str, settings: Account, contacts: pl.DataFrame, calls: pl.
     before = np.log(evidence.own.configured / evidence.every.configured)
     checked = compare(evidence, before, predict(evidence, folds, seen, as_used=True))
     if not checked.is_better(ACCOUNT_ERRORS):
-        return Fit(name, _not_better(checked), calls=total, days=evidence.days)
+        return Fit(name, _not_better(checked), calls=total, days=evidence.days_with_calls)
     drawn = draw_days(evidence.days)
     fits = fit(evidence, [prior] * len(drawn), drawn)
     saved = fit_known(calls, contacts, settings, average(fits))
@@ -62,7 +62,8 @@ def fit_account(name: str, settings: Account, contacts: pl.DataFrame, calls: pl.
     return Fit(
         name,
         calls=total,
-        days=evidence.days,
+        days=evidence.days_with_calls,
+        lookback_days=settings.lookback_days,
         call_probability=delays.call_probability,
         delay_means=delays.delay_means,
         delay_weights=delays.delay_weights,
@@ -133,10 +134,13 @@ def count_usable(evidence: Evidence) -> dict[str | None, int]:
 
 
 def _too_little(evidence: Evidence, calls: int) -> str | None:
-    if evidence.days < LEAST_DAYS:
-        return f"{evidence.days} days of data; at least {LEAST_DAYS} are needed"
     if evidence.numbers < LEAST_NUMBERS:
         return "one number was displayed; which one was called says nothing then"
+    if evidence.days_with_calls < LEAST_DAYS:
+        return (
+            f"{evidence.days_with_calls} UTC days with calls that have candidates; at least "
+            f"{LEAST_DAYS} are needed"
+        )
     if calls < LEAST_CALLS:
         return f"{calls} calls with candidates by callers not known; {LEAST_CALLS} are needed"
     return None

@@ -82,6 +82,11 @@ class Evidence:
         return self.exposure.shape[1]
 
     @property
+    def days_with_calls(self) -> int:
+        """On how many UTC days a call has a candidate."""
+        return len(np.unique(self.call_day[self.own.near.any(axis=1)]))
+
+    @property
     def calls(self) -> int:
         """How many calls the evidence holds."""
         return len(self.call_day)

@@ -65,7 +65,8 @@ class PoolFit:
 class Fit:
     """What was found of an account; `refused` says why nothing was, and then the rest is empty.
 
-    calls: used, with candidates; held_out: mean log-probability of the number called on held-out
+    calls: used, with candidates; days: UTC days with such calls; lookback_days: as configured, how
+    long callers are known; held_out: mean log-probability of the number called on held-out
     days, by the configured and by fitted parameters, and held_out_error: the standard error of the
     difference; pools: those with enough calls of their own.
     """
@@ -74,6 +75,7 @@ class Fit:
     refused: str | None = None
     calls: int = 0
     days: int = 0
+    lookback_days: float = 0.0
     call_probability: Interval | None = None
     delay_means: tuple[Interval, ...] = ()
     delay_weights: tuple[Interval, ...] = ()

@@ -52,12 +52,28 @@ def is_bigquery(output: str) -> bool:
 def parse_target(output: str) -> Target:
     """The project and location of `--output`. Raises ConfigError where it names none."""
     project, _, location = output.removeprefix(SCHEME).partition("/")
-    if not PROJECT.fullmatch(project) or (location and not LOCATION.fullmatch(location)):
+    if wrong := _wrong_target(output, project, location):
         raise ConfigError(
-            f"--output {output}: write bigquery://PROJECT or bigquery://PROJECT/LOCATION, such as "
-            "bigquery://my-project/EU"
+            f"--output {output}: {wrong}; write bigquery://PROJECT or bigquery://PROJECT/LOCATION, "
+            "such as bigquery://my-project/EU"
         )
     return Target(project, location or DEFAULT_LOCATION)
+
+
+def _wrong_target(output: str, project: str, location: str) -> str | None:
+    """What of an output is none of BigQuery's."""
+    if not is_bigquery(output):
+        return "is no project of BigQuery"
+    if not project:
+        return "names no project"
+    if not PROJECT.fullmatch(project):
+        return (
+            f"{project!r} is no project's id (6 to 30 small letters a to z, digits and dashes; it "
+            "begins with a letter and does not end with a dash)"
+        )
+    if location and not LOCATION.fullmatch(location):
+        return f"{location!r} is no location such as EU or europe-west3"
+    return None
 
 
 def control_dataset(location: str) -> str:

@@ -1,6 +1,6 @@
 """What must change in BigQuery for it to hold what it should, and what must not. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -18,6 +18,10 @@ from pipelines.bigquery.names import Place
 from pipelines.bigquery.wanted import Resource, State
 
 EXPIRATION = "defaultPartitionExpirationMs"
+BY_INSTRUCTION = (
+    "the change needs a written reference: name the account in the configuration "
+    "([accounts.NAME]) and run attribeam tables apply with --instruction TEXT"
+)
 
 
 @dataclass(frozen=True)
@@ -109,12 +113,30 @@ def make_plan(
     retentions = [*_retentions(own, actual, (p for p in places if p.dataset not in refused))]
     refusals = [*_refusals(items)]
     if not instruction:
-        refusals += [
-            f"{change.text}: the change needs a written reference, --instruction TEXT"
-            for change in retentions
-        ]
+        refusals += [f"{change.text}: {BY_INSTRUCTION}" for change in retentions]
     changes = tuple(item for item in items if isinstance(item, Change))
     return Plan(changes, tuple(refusals), tuple(retentions))
+
+
+def keep_retention(wanted: State, actual: State, datasets: Collection[str]) -> State:
+    """What is wanted, but rows of these datasets are kept as long as they are now.
+
+    A new table has its dataset's default; a dataset without one gets it as wanted, which changes
+    no table that is there.
+    """
+    kept = State({**wanted.datasets}, {**wanted.tables})
+    for name in datasets:
+        default = actual.datasets.get(name, {}).get(EXPIRATION)
+        if default is not None:
+            kept.datasets[name] = wanted.datasets[name] | {EXPIRATION: default}
+    for path, table in wanted.tables.items():
+        if path[0] in datasets and "timePartitioning" in table:
+            default = kept.datasets[path[0]][EXPIRATION]
+            found = actual.tables.get(path, {"timePartitioning": {"expirationMs": default}})
+            expiration = (found.get("timePartitioning") or {}).get("expirationMs")
+            partitioning = table["timePartitioning"] | {"expirationMs": expiration}
+            kept.tables[path] = table | {"timePartitioning": partitioning}
+    return kept
 
 
 def check_locations(places: Iterable[Place]) -> Iterator[str]:

@@ -70,11 +70,11 @@ class Service:
         )
         return list(job.result(retry=self.retry, job_retry=None))
 
-    def accounts(self) -> list[str]:
-        """Accounts that have a dataset in the project."""
+    def account_datasets(self) -> list[tuple[str, str]]:
+        """(account, dataset) of the accounts that have a dataset in the project."""
         found = self.client.list_datasets(retry=self.retry)
         return [
-            item.friendly_name
+            (item.friendly_name, item.dataset_id)
             for item in found
             if LABEL.items() <= item.labels.items()
             and not item.dataset_id.startswith(CONTROL_PREFIX)

@@ -85,7 +85,10 @@ def read_truth(path: Path) -> pl.DataFrame:
         raise EvaluationError(f"{path}: cannot be read as {path.suffix or 'CSV'}") from error
     missing = [name for name in TRUTH if name not in truth.columns]
     if missing:
-        raise EvaluationError(f"{path}: lacks the column {missing[0]}; needed: {', '.join(TRUTH)}")
+        raise EvaluationError(
+            f"{path}: lacks {', '.join(missing)}; needed are the columns {', '.join(TRUTH)}, of "
+            "which visitor_id and session_id may be empty (no session made the call), and reason"
+        )
     if not truth.height:
         raise EvaluationError(f"{path}: no calls there")
     truth = truth.select(pl.col(name).cast(kind).replace("", None) for name, kind in TRUTH.items())

@@ -7,15 +7,15 @@ few.
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import polars as pl
 
 from pipelines.bigquery.errors import clear_service_errors
-from pipelines.bigquery.names import CONTROL_PREFIX, SCHEME
+from pipelines.bigquery.names import SCHEME
 from pipelines.bigquery.service import THREADS, Service
 from pipelines.bigquery.views import bigquery_sql
-from pipelines.bigquery.wanted import LABEL
 from pipelines.reporting.source import DEAD_LETTERS, QUERIES, Parameters, query_text
 from pipelines.reporting.tables import Results
 
@@ -86,19 +86,13 @@ def dialect_sql(sql: str, dataset: str, parameters: Parameters) -> str:
 def _datasets(service: Service) -> list[Dataset]:
     """Accounts' datasets, then the control datasets.
 
-    By how they are labelled, as `Service.accounts` has it: their names and places may come from a
+    By how they are labelled: their names and places may come from a
     configuration that the report does not have.
     """
-    client, retry = service.client, service.retry
-    accounts = [
-        (item.friendly_name, item.dataset_id)
-        for item in client.list_datasets(retry=retry)
-        if LABEL.items() <= item.labels.items()
-        and not item.dataset_id.startswith(CONTROL_PREFIX)
-        and item.friendly_name
-    ]
+    accounts = service.account_datasets()
+    get = partial(service.client.get_dataset, retry=service.retry)
     with ThreadPoolExecutor(THREADS) as threads:
-        found = threads.map(lambda one: client.get_dataset(one[1], retry=retry), accounts)
+        found = threads.map(get, [name for _, name in accounts])
         held = [
             Dataset(account, name, dataset.location)
             for (account, name), dataset in zip(accounts, found, strict=True)

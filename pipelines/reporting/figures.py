@@ -32,6 +32,7 @@ class Headline:
     outbound: int
     parts: Sequence[Part]
     doubt: float
+    with_source: int
     qualified: int
     first_calls: int
     missed: int
@@ -56,6 +57,7 @@ def headline(results: Results) -> Headline:
         outbound=sum_of(calls.filter(direction="outbound"), "calls"),
         parts=parts,
         doubt=float(calls.filter(status="attributed")["doubt"].sum() or 0),
+        with_source=sum_of(sources, "calls"),
         qualified=sum_of(calls, "qualified_calls"),
         first_calls=sum_of(results["callers"].filter(caller="first"), "calls"),
         missed=sum_of(answers.filter(pl.col("call_status").is_in(tables_people.MISSED)), "calls"),
@@ -103,12 +105,12 @@ def lead(head: Headline) -> str:
     named = [
         f"{_short(row['label'])} ({row['calls']:,})" for row in head.top_sources if row["calls"]
     ]
-    told = f"{calls['attributed']:,} of {head.calls:,} calls could be attributed"
+    told = f"{head.with_source:,} of {head.calls:,} calls have a source"
     told += f", above all to {_listed(named)}" if named else ""
-    unknown = calls["ambiguous"] + calls["unattributed"]
-    left = (
-        f"For {unknown:,} the source is not known" if unknown else "None is left without a source"
-    )
+    excluded = calls["excluded"]
+    unknown = head.calls - head.with_source - excluded
+    left = f"For {unknown:,} the source is not known" if unknown else "None is of unknown source"
+    left += f", {excluded:,} {'is' if excluded == 1 else 'are'} excluded" if excluded else ""
     wrong = f", and about {head.doubt:,.0f} of those attributed are probably wrong"
     return f"{told}. {left}{wrong if head.doubt >= 0.5 else ''}."
 

@@ -20,7 +20,7 @@ from pipelines.reporting.tables import (
 )
 
 SOURCES_SHOWN, OTHERS_SHOWN = 15, 12
-NO_SOURCE = "(no source decided)"
+NO_SOURCE = "(no source)"
 
 
 def reasons_table(results: Results) -> Table:
@@ -114,7 +114,9 @@ def by_source(results: Results) -> pl.DataFrame:
     return _counted(
         results["sources"].with_columns(
             label=_source_name(),
-            note=pl.coalesce("channel", pl.lit("")),
+            note=pl.when(pl.col("source").is_null())
+            .then(pl.lit(words.NO_SOURCE))
+            .otherwise(pl.coalesce("channel", pl.lit(""))),
         ),
     )
 

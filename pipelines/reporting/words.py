@@ -37,6 +37,7 @@ DEAD_LETTERS = {
     "too_late": "Came after the call's row had become final",
 }
 NOT_KNOWN = "not known from a backfill"
+NO_SOURCE = "not known, or excluded"
 # Title and definition by key; the page shows a definition where the key is named.
 TERMS = {
     "calls": (
@@ -157,7 +158,9 @@ TERMS = {
     "source": (
         "Source / medium",
         "Where the visit began: utm_source and utm_medium, else the ad network, search engine, "
-        "social network, AI assistant or site that it came from.",
+        "social network, AI assistant or site that it came from. (no source) are calls that are "
+        "ambiguous, unattributed or excluded, and attributed ones of whose session no page is "
+        "known.",
     ),
     "campaign": ("Campaign", "utm_campaign, as written."),
     "keyword": (

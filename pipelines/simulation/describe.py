@@ -63,6 +63,36 @@ kept the number kept it, tracked or not. `attribeam evaluate` takes from the rea
 number. With any other word, in a truth of your own too, only the session explains the call, and
 where it is no candidate, nobody.
 
+### A truth of your own
+
+CSV with a first line of names, or Parquet (`.parquet`). Each call stands there once; other columns
+are ignored, and calls that it does not name are left out.
+
+| column | |
+|---|---|
+| `account` `call_id` | as in the events |
+| `visitor_id` `session_id` | the session that made the call, by the table `sessions`; empty: none |
+| `reason` | a word of the table above, any other, or empty |
+
+### From a simulation to fitted parameters
+
+With a secret key in `ATTRIBEAM_KEY` ([privacy](../README.md#privacy)). Simulated days are of
+2025, which `--keep-expired` keeps; calibrate and the rules of others need `--detail`.
+
+```sh
+attribeam simulate --days 30 --seed 1 --profile insurance --output simulated
+EVENTS="--pageviews simulated/pageviews.jsonl --engagements simulated/engagements.jsonl
+    --calls simulated/calls.jsonl --detail --keep-expired"
+attribeam backfill $EVENTS --config simulated/attribeam.toml --output before
+attribeam evaluate --output before --truth simulated/truth.csv
+attribeam calibrate --output before --config simulated/attribeam.toml --write fitted.toml
+attribeam backfill $EVENTS --config fitted.toml --output after
+attribeam evaluate --output after --truth simulated/truth.csv
+```
+
+The second backfill writes into a new folder, so that both can be compared: fewer calls are
+attributed, and far fewer of them wrong.
+
 ## Parameters
 
 Lists by source are in this order: {sources}. The default stands for a profile where nothing else

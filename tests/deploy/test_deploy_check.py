@@ -44,6 +44,14 @@ def test_what_is_right_passes() -> None:
     assert found.text().count("\n") == len(found.findings) - 1
 
 
+def test_a_job_may_write_into_another_project_and_is_told_so() -> None:
+    """It is right, and its line names both."""
+    found = check_deploy(None, "bigquery://my-data/EU", options())
+    assert found.is_right
+    assert "the job runs in my-project and writes to my-data" in found.text()
+    assert "writes to" not in check_deploy(None, OUTPUT, options()).text()
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_the_names_of_transforms_stay(job: str) -> None:
     """A running job is updated by its transforms' names: where one must change, say it in
@@ -149,6 +157,8 @@ def test_a_wrong_output_or_configuration_is_a_usage_error(tmp_path: Path) -> Non
     """Not a finding but an error: nothing could be checked."""
     with pytest.raises(ConfigError, match="write bigquery://PROJECT"):
         check_deploy(None, "bigquery://My_Project", options())
+    with pytest.raises(ConfigError, match=r"--output warehouse: .* write bigquery://PROJECT"):
+        check_deploy(None, "warehouse", options())
     with pytest.raises(ConfigError, match="cannot be read"):
         check_deploy(tmp_path / "none.toml", OUTPUT, options())
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,15 @@ def test_a_file_that_is_there_is_left_alone(simulated, tmp_path, capsys):
     assert target.read_text(encoding="utf-8") == "mine"
 
 
+def test_a_folder_that_is_not_there_is_told_before_anything_is_read(tmp_path, capsys):
+    """The warehouse is not even looked for."""
+    target = tmp_path / "none" / "fitted.toml"
+    code, _, err = run(capsys, "--output", str(tmp_path / "nothing"), "--write", str(target))
+    assert code == 1
+    assert "fitted.toml: cannot be written: " in err
+    assert "is no folder" in err
+
+
 def test_data_that_cannot_support_a_fit_are_refused_with_the_reason(simulated, tmp_path, capsys):
     """Two days are too few: exit 1, the reason, no file."""
     target = tmp_path / "fitted.toml"
@@ -102,7 +112,7 @@ def test_data_that_cannot_support_a_fit_are_refused_with_the_reason(simulated, t
     assert (code, out) == (1, "")
     assert "no account could be fitted; nothing was written" in err
     assert "quiet_shop: not fitted: " in err
-    assert "days of data; at least 7 are needed" in err
+    assert "UTC days with calls that have candidates; at least 7 are needed" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,3 +231,11 @@ def test_pools_are_told_with_the_account():
         "  pool large: 150 calls with candidates; call_probability and delays are the account's"
     )
     assert told[place + 1] == "    background_calls_per_day = 4.0  # 3 to 5"
+
+
+def test_a_history_shorter_than_the_lookback_is_told():
+    """Rates of kept numbers come out too high then."""
+    short = "data of 20 days, less than lookback_days (30)"
+    assert any(short in line for line in fit_words(replace(fitted("a"), lookback_days=30)))
+    assert not any("lookback" in line for line in fit_words(replace(fitted("a"), lookback_days=20)))
+    assert "give at\n# least lookback_days of data" in fitted_configuration(None, [fitted("a")])

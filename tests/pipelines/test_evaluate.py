@@ -94,8 +94,21 @@ def test_several_warehouses_have_intervals(simulated, capsys):
     assert code == 0
     assert "quiet_shop, 2 warehouses: means, 95% intervals" in out
     code, _, err = run(capsys, "evaluate", *pair, *pair[:2])
-    assert code == 1
+    assert code == 2
     assert "as many --truth as --output" in err
+
+
+def test_a_truth_of_other_events_is_warned_of(simulated, tmp_path, capsys):
+    """Call ids are alike in every seed, sessions are not: the warning goes to stderr, and there is
+    none with the warehouse's own truth."""
+    simulate(3, 2, "quiet_shop", ["call_probability=0.2"], tmp_path / "other")
+    pair = ["--output", str(simulated / "warehouse"), "--truth"]
+    code, _, err = run(capsys, "evaluate", *pair, str(tmp_path / "other" / "truth.csv"))
+    assert code == 0
+    assert "attribeam: warning: " in err
+    assert "does it belong to these events?" in err
+    _, _, err = run(capsys, "evaluate", *pair, str(simulated / "events" / "truth.csv"))
+    assert err == ""
 
 
 def test_without_page_views_the_rest_is_measured(simulated, capsys):
@@ -112,7 +125,7 @@ def test_without_page_views_the_rest_is_measured(simulated, capsys):
     ("content", "told"),
     [
         (None, "truth.csv: no such file"),
-        ("account,call_id\na,b\n", "truth.csv: lacks the column visitor_id"),
+        ("account,call_id\na,b\n", "truth.csv: lacks visitor_id, session_id, reason; needed are"),
         ("account,call_id,visitor_id,session_id,reason\n", "truth.csv: no calls there"),
         ("account,call_id,visitor_id,session_id,reason\na,c,,,x\na,c,,,x\n", "has a call twice"),
         ("account,call_id,visitor_id,session_id,reason\na,c,,,x\n", "none of the warehouse's"),

@@ -193,6 +193,28 @@ def test_sessions_beyond_the_ten_shown_are_summed_up(tmp_path: Path) -> None:
     assert "No explanation is likely enough: the likeliest session has 5.0%" in text
 
 
+@pytest.mark.parametrize(("asked", "is_told"), [(0.9, True), (0.8, False)])
+def test_a_row_of_another_configuration_is_said_to_be_one(
+    tmp_path: Path, asked: float, is_told: bool
+) -> None:
+    """An attributed call is not said to reach a min_probability that it does not reach."""
+    text = explained(tmp_path, ATTRIBUTED, config=parse_config({"min_probability": asked}))
+    told = "Another configuration decided this row: the given one's min_probability is 90%."
+    assert (told in text) == is_told
+    assert ("80.0%: at least 80% (min_probability)." in text) != is_told
+    assert "at least 90%" not in text
+
+
+@pytest.mark.parametrize(("asked", "is_told"), [(0.5, False), (0.4, True)])
+def test_a_row_left_open_by_another_configuration_is_said_to_be_one(
+    tmp_path: Path, asked: float, is_told: bool
+) -> None:
+    """Nobody is one of the explanations that could have been likely enough."""
+    row = call("c1", reason="several_candidates", probability=0.3, none_probability=0.45)
+    text = explained(tmp_path, row, config=parse_config({"min_probability": asked}))
+    assert ("Another configuration decided this row" in text) == is_told
+
+
 def test_a_declared_session_that_nobody_knows_is_said(tmp_path: Path) -> None:
     """A session that the switch named and no page showed leaves the row without a source."""
     row = call(

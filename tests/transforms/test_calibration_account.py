@@ -87,7 +87,7 @@ def test_a_pool_where_people_call_otherwise_has_delays_of_its_own():
     ("days", "numbers", "per_day", "told"),
     [
         (14, 6, 0, "no display of a number; page views must name tracking_numbers"),
-        (5, 6, 400, "5 days of data; at least 7 are needed"),
+        (5, 6, 400, "5 UTC days with calls that have candidates; at least 7 are needed"),
         (14, 1, 400, "one number was displayed; which one was called says nothing then"),
         (14, 6, 10, "calls with candidates by callers not known; 100 are needed"),
     ],
@@ -99,6 +99,16 @@ def test_an_account_without_enough_data_is_refused(days, numbers, per_day, told)
     assert found.refused is not None
     assert told in found.refused
     assert found.call_probability is None
+
+
+def test_days_without_calls_that_have_candidates_do_not_count():
+    """After five days of calls a display and, two days after it, a call leave them five."""
+    contacts, calls = drawn(5, 6)
+    late = contacts_of(("late", "+4510200100", 7 * 86_400))
+    later = calls_of(("+4510200100", 9 * 86_400))
+    found = fit_account("a", Account(), pl.concat([contacts, late]), pl.concat([calls, later]))
+    assert found.days == 5
+    assert found.refused is not None
 
 
 def test_a_fit_that_says_no_more_than_the_configuration_is_refused():

@@ -307,11 +307,33 @@ def test_retention_changes_by_instruction_and_is_written_down(
 def test_accounts_that_have_a_dataset_are_looked_after(
     service: Service, attribeam: Command, tmp_path: Path
 ) -> None:
-    """A backfill made it; the configuration need not name the account."""
+    """A backfill made it; the configuration need not name the account for a missing table."""
     attribeam(*backfill_arguments(tmp_path, "bigquery://test"))
-    changed = attribeam("tables", "diff", *config_of(tmp_path, "retention_days = 7\n"))
-    assert changed.code == 1
-    assert "refused: account a: rows are kept 7 days" in changed.out
+    service.client.delete_table("test.a.displays")
+    changed = attribeam("tables", "diff", *config_of(tmp_path, ""))
+    assert (changed.code, changed.out) == (0, "create table a.displays\n")
+
+
+def test_an_instruction_is_for_accounts_that_are_named(
+    service: Service, attribeam: Command, tmp_path: Path
+) -> None:
+    """Another team's account keeps its rows as long as before; named, it changes too."""
+    theirs = config_of(tmp_path, '[accounts.shop]\ndataset = "d"\nlocation = "US"\n')
+    attribeam("tables", "apply", *theirs)
+    attribeam("tables", "apply", *config_of(tmp_path, "[accounts.bank]\n"))
+    shorter = "retention_days = 7\n[accounts.bank]\n"
+    done = attribeam("tables", "apply", "--instruction", "x", *config_of(tmp_path, shorter))
+    assert done.code == 0, done.out
+    assert "account bank: rows are kept 7 days instead of 60 days" in done.out
+    assert "shop" not in done.out
+    kept = [
+        service.client.get_table(f"test.{name}.sessions").time_partitioning.expiration_ms
+        for name in ("d", "bank")
+    ]
+    assert kept == [60 * 86_400_000, 7 * 86_400_000]
+    named = shorter + '[accounts.shop]\ndataset = "d"\nlocation = "US"\n'
+    told = attribeam("tables", "diff", *config_of(tmp_path, named))
+    assert "refused: account shop: rows are kept 7 days instead of 60 days" in told.out
 
 
 def test_a_new_column_is_added_by_apply(
@@ -350,6 +372,7 @@ def test_what_is_refused_changes_nothing(
     done = attribeam("tables", "apply", *config_of(tmp_path, "[accounts.bank]\n[accounts.shop]\n"))
     assert done.code == 1
     assert "refused: dataset shop lies in US, not in EU" in done.out
+    assert done.err == "attribeam: refused; nothing was changed\n"
     assert "bank" not in {dataset.dataset_id for dataset in service.client.list_datasets()}
 
 

@@ -30,11 +30,22 @@ def test_a_target_names_a_project_and_a_location() -> None:
     assert parse_target("bigquery://example.com:old/US").project == "example.com:old"
 
 
-@pytest.mark.parametrize("output", ["bigquery://", "bigquery://A B", "bigquery://p1/E U"])
-def test_a_target_that_is_none_is_told(output: str) -> None:
-    """The message shows how a target is written."""
-    with pytest.raises(ConfigError, match="write bigquery://PROJECT or"):
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("bigquery://", "names no project"),
+        ("bigquery://x", "'x' is no project's id (6 to 30 small letters a to z, digits and dashes"),
+        ("bigquery://Test_X/EU", "'Test_X' is no project's id"),
+        ("bigquery://p1/E U", "'E U' is no location such as EU"),
+        ("warehouse", "is no project of BigQuery"),
+    ],
+)
+def test_a_target_that_is_none_is_told(output: str, words: str) -> None:
+    """The message says what is wrong and shows how a target is written."""
+    with pytest.raises(ConfigError) as error:
         parse_target(output)
+    assert f"--output {output}: {words}" in str(error.value)
+    assert "write bigquery://PROJECT or" in str(error.value)
 
 
 def test_an_account_has_a_dataset_of_its_name() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from pipelines.bigquery.names import Place, Target, control_places, find_places
-from pipelines.bigquery.plan import Plan, make_plan
+from pipelines.bigquery.plan import Plan, keep_retention, make_plan
 from pipelines.bigquery.views import bigquery_view
 from pipelines.bigquery.wanted import State, wanted_state, without_absent_detail
+from pipelines.tables import place_found
 from pipelines.views import VIEWS
 from schemas.config import Config, parse_config
 from schemas.tables import DISPLAYS, TABLES
@@ -207,13 +208,49 @@ def test_retention_changes_by_instruction_only() -> None:
     [refusal] = plan(wanted, actual).refusals
     assert refusal == (
         "account shop: rows are kept 30 days instead of 60 days: the change needs a written "
-        "reference, --instruction TEXT"
+        "reference: name the account in the configuration ([accounts.NAME]) and run attribeam "
+        "tables apply with --instruction TEXT"
     )
     found = plan(wanted, actual, "ticket 7")
     assert found.refusals == ()
     changed = {change.path for change in found.changes if change.is_decisive}
     tables = [(), ("conversions",), ("sessions",), ("displays",), ("dead_letters",)]
     assert changed == {("shop", *table) for table in tables}
+
+
+def test_retention_that_is_kept_stays_in_the_dataset_and_each_table() -> None:
+    """Even where a table has another than its dataset; a new table has the dataset's."""
+    wanted, actual = state("shop", retention_days=30), state("shop")
+    actual.tables["shop", "sessions"]["timePartitioning"]["expirationMs"] = "1"
+    del actual.tables["shop", "displays"]
+    kept = keep_retention(wanted, actual, {"shop"})
+    found = make_plan(kept, actual, (), "of another account")
+    assert texts(found) == [
+        "update dataset shop: another description",
+        "create table shop.displays",
+    ]
+    new = found.changes[1].resource["timePartitioning"]["expirationMs"]
+    assert new == actual.datasets["shop"]["defaultPartitionExpirationMs"]
+    assert keep_retention(wanted, actual, ()) == wanted
+
+
+def test_a_dataset_without_expiration_gets_one_for_new_tables_only() -> None:
+    """So no table is made whose days never expire, and none that is there changes."""
+    actual = state("shop")
+    del actual.datasets["shop"]["defaultPartitionExpirationMs"]
+    found = make_plan(keep_retention(state("shop"), actual, {"shop"}), actual, ())
+    assert texts(found) == ["update dataset shop: days expire after 60 days, not never"]
+
+
+def test_an_account_that_is_not_named_is_wanted_where_and_as_its_dataset_is() -> None:
+    """Dataset, location, key and retention are those of the configuration that made it."""
+    settings = {"dataset": "d", "retention_days": 9, "kms_key": KEY, "location": "EU"}
+    elsewhere = parse_config({"accounts": {"shop": settings}})
+    made = places("shop", config=elsewhere)
+    dataset = wanted_state("project", made, ()).datasets["d"]
+    assert place_found(dataset, parse_config({})) == made[0]
+    del dataset["defaultPartitionExpirationMs"]
+    assert place_found(dataset, parse_config({"retention_days": 5})).retention_days == 5
 
 
 def test_a_table_that_was_told_to_expire_otherwise_keeps_rows_from_being_written() -> None:

@@ -1,5 +1,6 @@
 """Bad options and configurations give one clear message; good ones say what was done."""
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -165,6 +166,26 @@ def test_results_go_to_stdout(place: Place, attribeam: Command) -> None:
     told = attribeam(*place.backfill()).out
     assert "2 conversions written" in " ".join(told.split())
     assert str(place.output / "warehouse.duckdb") in told
+
+
+@pytest.mark.parametrize("output", ["bigquery://my-project/EU", "gs://bucket/warehouse"])
+@pytest.mark.parametrize(
+    "command",
+    [["explain", "c1"], ["evaluate", "--truth", "t.csv"], ["calibrate", "--write", "f.toml"]],
+)
+def test_commands_that_read_a_folder_say_how_to_get_one(
+    command: list[str], output: str, attribeam: Command
+) -> None:
+    """Exit 2, and what is elsewhere is named as it was given."""
+    done = attribeam(*command, "--output", output)
+    assert done.code == 2
+    assert f"{output}: this command reads a local warehouse; write the days" in done.err
+
+
+def test_the_version_is_told(attribeam: Command) -> None:
+    """As it was installed."""
+    done = attribeam("--version")
+    assert (done.code, done.out) == (0, f"attribeam {importlib.metadata.version('attribeam')}\n")
 
 
 def test_the_real_command_says_what_it_can_do() -> None:

@@ -93,3 +93,11 @@ def test_a_place_that_is_no_warehouse_is_an_error_of_usage(report: Report, outpu
     assert (code, out) == (2, "")
     assert err.startswith(f"attribeam: error: --output {output}: ")
     assert "bigquery://PROJECT" in err
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
+    tmp_path: Path, report: Report
+) -> None:
+    """The warehouse is not even looked for."""
+    code, _, err = report("--output", tmp_path, "--html", tmp_path / "none" / "page.html")
+    assert (code, f"{tmp_path / 'none'} is no folder" in err) == (1, True)

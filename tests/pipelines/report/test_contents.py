@@ -20,7 +20,7 @@ from report_warehouse import (
     calls,
 )
 from table_rows import NOON
-from warehouse_runs import backfill, conversions
+from warehouse_runs import backfill, call, conversions
 
 from pipelines.report import READINGS, page_context, write_report
 from pipelines.reporting import words
@@ -239,3 +239,15 @@ def test_a_query_gives_its_columns_as_they_are_declared(warehouse: Path, name: s
         found = pl.DataFrame(connection.sql(sql, params=used).to_arrow_table())
     assert set(found.columns) == set(query.schema)
     assert found.select(query.keys).is_duplicated().sum() == 0
+
+
+def test_the_first_sentence_and_the_sources_add_up(tmp_path: Path) -> None:
+    """An attributed call whose session is unknown has no source: the calls of the row without one
+    are those that the lead calls not known, and the excluded one."""
+    declared = {"method": "declared", "reason": "declared", "session_id": "unknown"}
+    with DuckdbSource(build(tmp_path, call("9", status="attributed", **declared))) as source:
+        context = page_context(source, None, datetime.now(UTC))
+    assert context["lead"].startswith("3 of 9 calls have a source, above all to ")
+    assert "For 5 the source is not known, 1 is excluded" in context["lead"]
+    [row] = [row for row in context["tables"]["sources"].rows if row["label"] == "(no source)"]
+    assert (row["calls"], row["note"]) == (6, "not known, or excluded")

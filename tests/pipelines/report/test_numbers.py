@@ -28,7 +28,7 @@ def test_the_tiles_are_the_views_numbers(show, ask) -> None:
 def test_the_sources_are_those_of_the_view(show, ask) -> None:
     """Each source's row, and the total, equal conversions_by_source."""
     rows = ask.sql("""
-        SELECT coalesce(source || ' / ' || medium, '(no source decided)'), sum(calls),
+        SELECT coalesce(source || ' / ' || medium, '(no source)'), sum(calls),
                sum(expected_calls), sum(qualified_calls), sum(first_calls)
         FROM conversions_by_source GROUP BY 1
     """).fetchall()
