@@ -20,7 +20,8 @@ TRUTH = {
 CALLS = """
 SELECT account, call_id, epoch_us(call_start) AS start, tracking_number, caller_key, status, method,
        reason, probability, none_probability, saved_probability, visitor_id, session_id, candidates
-FROM conversions_latest WHERE direction = 'inbound' AND status <> 'excluded'
+FROM conversions_latest
+WHERE direction = 'inbound' AND status <> 'excluded' AND method <> 'static_number'
 ORDER BY account, call_id
 """
 PAGEVIEWS = """
@@ -44,8 +45,9 @@ class EvaluationError(Exception):
 class Rows(NamedTuple):
     """A warehouse's rows, times in us.
 
-    calls: inbound, not excluded. displays: page views of people, one row a number shown; empty
-    without the table `pageviews`. engagements likewise.
+    calls: inbound, neither excluded nor of a static number, which is given its source and has no
+    session. displays: page views of people, one row a number shown; empty without the table
+    `pageviews`. engagements likewise.
     """
 
     calls: pl.DataFrame

@@ -8,7 +8,7 @@ OUTCOMES = ("right", "wrong", "missed", "abstained", "rightly_none")
 # A true explanation that the model held for impossible costs this much and not infinitely more.
 LEAST_PROBABILITY = 1e-6
 # Methods by which the caller or the switch says who it was; no explanations are weighed.
-TOLD = ("form_phone", "declared", "static_number")
+TOLD = ("form_phone", "declared")
 # What explains a call by the reason that the truth gives. Whatever the reason, the true session is
 # a true explanation where it is a candidate (of a retry within the window both are true). KEPT is
 # one only where that hypothesis stands, which asks for an earlier call by the caller to the number.

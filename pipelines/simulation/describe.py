@@ -66,7 +66,8 @@ where it is no candidate, nobody.
 ### A truth of your own
 
 CSV with a first line of names, or Parquet (`.parquet`). Each call stands there once; other columns
-are ignored, and calls that it does not name are left out.
+are ignored, and calls that it does not name are left out. So are outbound and excluded calls, and
+those of static numbers, which have a source and no session.
 
 | column | |
 |---|---|

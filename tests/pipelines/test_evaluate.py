@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from judged_calls import T, truth
 from tables import KEY
+from warehouse_runs import backfill, call, conversions
 
 from pipelines.backfill import Backfill, run_backfill
 from pipelines.cli import main
-from pipelines.evaluation.reading import read_truth
+from pipelines.evaluation.reading import read_truth, read_warehouse
 from pipelines.simulate import simulate
 
 NOW = T + 60 * 86_400 * 1_000_000
@@ -150,6 +151,14 @@ def test_truth_in_parquet_is_read_alike(tmp_path):
     rows.write_parquet(tmp_path / "truth.parquet")
     rows.write_csv(tmp_path / "truth.csv")
     assert read_truth(tmp_path / "truth.parquet").equals(read_truth(tmp_path / "truth.csv"))
+
+
+def test_calls_of_which_no_session_is_asked_are_left_out(tmp_path):
+    """Outbound and excluded ones, and those of static numbers: they have a source, no session."""
+    static = call("2", status="attributed", method="static_number")
+    others = (call("3", status="excluded"), call("4", direction="outbound"))
+    backfill(tmp_path, conversions(call("1"), static, *others))
+    assert read_warehouse(tmp_path).calls["call_id"].to_list() == ["1"]
 
 
 def test_a_folder_without_a_warehouse_is_refused(tmp_path, capsys):
