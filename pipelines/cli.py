@@ -5,23 +5,15 @@ Progress goes to stderr, results to stdout.
 """
 
 import argparse
-import difflib
 import json
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from pipelines.options import backfill_flags, clock, make_parser
-
-if TYPE_CHECKING:
-    from pipelines.backfill import Backfill
-
-FAILED, USAGE, DEAD_LETTERS = 1, 2, 3
+from pipelines.options import DEAD_LETTERS, FAILED, USAGE, clock, make_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     """`attribeam backfill`."""
     from pipelines import backfill as pipeline
+    from pipelines.asked import asked_of, check_beam_options
     from pipelines.output import OutputError
     from pipelines.progress import show_progress
     from pipelines.summary import print_summary
@@ -66,59 +59,6 @@ def backfill(options: argparse.Namespace, beam_options: Sequence[str]) -> int:
     else:
         print_summary(report, asked.output)
     return 0
-
-
-def asked_of(options: argparse.Namespace, beam_options: Sequence[str]) -> "Backfill":
-    """What the options of `attribeam backfill` ask for. Raises UsageError."""
-    from pipelines import backfill as pipeline
-    from pipelines.bigquery.names import is_bigquery
-
-    if "://" in options.output and not is_bigquery(options.output):
-        raise pipeline.UsageError(
-            f"--output {options.output}: write a local folder or bigquery://PROJECT[/LOCATION]"
-        )
-    if options.first and options.end and options.first >= options.end:
-        raise pipeline.UsageError(f"--from {options.first} must be before --to {options.end}")
-    return pipeline.Backfill(
-        pageviews=options.pageviews,
-        engagements=options.engagements,
-        calls=options.calls,
-        erasures=options.erasures,
-        config=options.config,
-        output=options.output if is_bigquery(options.output) else Path(options.output),
-        now=options.now if options.now is not None else clock(),
-        first=options.first,
-        end=options.end,
-        detail=options.detail,
-        max_dead_letters=options.max_dead_letters,
-        keep_expired=options.keep_expired,
-        short_history=options.short_history,
-        shards=options.shards,
-        beam_options=beam_options,
-    )
-
-
-def check_beam_options(given: Sequence[str]) -> None:
-    """Refuses options that neither attribeam nor Beam knows: UsageError names the closest."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    from pipelines.backfill import UsageError
-
-    known = _beam_flags(PipelineOptions) if given else set()
-    for flag in (option.split("=")[0] for option in given):
-        if flag not in known and (flag.startswith("-") or not known & set(given)):
-            near = difflib.get_close_matches(flag, [*backfill_flags(), *known], n=1)
-            hint = f"did you mean {near[0]}?" if near else "see attribeam backfill --help"
-            raise UsageError(f"unknown option {flag}: {hint}")
-
-
-def _beam_flags(options: type[Any]) -> set[str]:
-    flags: set[str] = set()
-    for kind in options.__subclasses__():
-        parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
-        kind._add_argparse_args(parser)
-        flags |= set(re.findall(r"--\w+", parser.format_help())) | _beam_flags(kind)
-    return flags
 
 
 def stream(options: argparse.Namespace, beam_options: Sequence[str]) -> int:

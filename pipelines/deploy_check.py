@@ -17,10 +17,10 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 
+from pipelines.asked import check_beam_options
 from pipelines.backfill import UsageError
 from pipelines.bigquery.names import control_places, find_places, parse_target
 from pipelines.bigquery.plan import check_locations, check_region
-from pipelines.cli import check_beam_options
 from pipelines.flex_jobs import RunBackfill, make_stream_plan, run_backfill_pipeline
 from pipelines.outputs import work_regions
 from pipelines.stream_graph import run_stream_pipeline

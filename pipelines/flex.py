@@ -18,7 +18,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.backfill import UsageError
 from pipelines.bigquery.names import is_bigquery
-from pipelines.cli import FAILED, USAGE
 from pipelines.flex_jobs import (
     CLEAR,
     RunBackfill,
@@ -28,7 +27,7 @@ from pipelines.flex_jobs import (
     read_arguments,
     run_backfill_pipeline,
 )
-from pipelines.options import clock, make_parser
+from pipelines.options import FAILED, USAGE, clock, make_parser
 from pipelines.outputs import work_regions
 from pipelines.stream_graph import StreamPlan, run_stream_pipeline
 from schemas.config import ConfigError, load_config

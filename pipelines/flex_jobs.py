@@ -24,9 +24,9 @@ from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, 
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError
 
+from pipelines.asked import asked_of
 from pipelines.backfill import Backfill, TooManyDeadLetters, UsageError, run_backfill
 from pipelines.bigquery.stream_sink import BigQuerySink, open_bigquery_sink
-from pipelines.cli import asked_of
 from pipelines.options import make_parser
 from pipelines.output import OutputError
 from pipelines.stream_append import Writer

@@ -14,6 +14,8 @@ from pipelines.options_deploy import add_deploy_check
 from pipelines.options_stream import add_stream
 from transforms.decode_times import time_of_number, time_of_text
 
+# Exit codes, besides 0.
+FAILED, USAGE, DEAD_LETTERS = 1, 2, 3
 FILES = "files, folders or globs: .jsonl, .jsonl.gz, .jsonl.zst, .parquet; local or gs://"
 BACKFILL_EXAMPLES = """examples:
   attribeam backfill --pageviews events/pageviews --calls events/calls.jsonl --output warehouse
