@@ -38,7 +38,7 @@ Found: TypeAlias = Iterator[Difference | Refusal]
 
 def compare_dataset(name: str, wanted: Resource, actual: Resource) -> Found:
     """Owner, location, expirations, key, time travel, description and labels."""
-    if words := _not_ours(name, wanted, actual) or _elsewhere(name, wanted, actual):
+    if words := not_ours(name, wanted, actual) or _elsewhere(name, wanted, actual):
         yield Refusal(words)
         return
     if actual.get(TABLE_EXPIRATION) is not None:
@@ -116,7 +116,7 @@ def days_text(milliseconds: str | None) -> str:
     return f"{days} day" if days == "1" else f"{days} days"
 
 
-def _not_ours(name: str, wanted: Resource, actual: Resource) -> str | None:
+def not_ours(name: str, wanted: Resource, actual: Resource) -> str | None:
     """Why a dataset is not the one that is wanted, by its label and its friendly name.
 
     Names are compared exactly: accounts a-b and a_b have the same dataset where none is set.

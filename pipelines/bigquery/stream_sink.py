@@ -15,6 +15,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 )
 
 from pipelines.bigquery.append import NEW_SECONDS, AppendBusy, BigQueryAppender
+from pipelines.bigquery.compare import not_ours
 from pipelines.bigquery.errors import GONE, clear_service_errors
 from pipelines.bigquery.names import (
     Place,
@@ -26,7 +27,7 @@ from pipelines.bigquery.names import (
 )
 from pipelines.bigquery.refused import refused_rows
 from pipelines.bigquery.service import Service, connect
-from pipelines.bigquery.wanted import DETAIL_TABLES, LABEL, Resource, State
+from pipelines.bigquery.wanted import DETAIL_TABLES, Resource, State, dataset_resource
 from pipelines.bigquery.warehouse import BigQueryWarehouse
 from pipelines.output import OutputError
 from pipelines.streaming.outbox import SinkBusy
@@ -130,12 +131,8 @@ class BigQuerySink:
         with clear_service_errors("looking at a dataset", NOTHING):
             state = self.warehouse.service.read_state(State({place.dataset: {}}))
         there = state.datasets.get(place.dataset)
-        if there is None or (_is_labelled(there) and there.get("friendlyName") == account):
-            return None
-        return (
-            f"account {account}: the dataset {place.dataset} is there and is not its own; give it "
-            "another in [accounts.NAME]: dataset = …"
-        )
+        wanted = dataset_resource(self.warehouse.target.project, place)
+        return None if there is None else not_ours(place.dataset, wanted, there)
 
     def _refuse(self, account: str, why: str) -> None:
         """Its rows become dead letters, which lie with those of no account."""
@@ -196,10 +193,6 @@ def _is_new(table: Resource) -> bool:
     """
     made_ms = table.get("creationTime")
     return made_ms is None or int(made_ms) / 1000 > time.time() - NEW_SECONDS
-
-
-def _is_labelled(dataset: Resource) -> bool:
-    return LABEL.items() <= (dataset.get("labels") or {}).items()
 
 
 def open_bigquery_sink(output: str, config: Config, region: str | None = None) -> BigQuerySink:

@@ -184,11 +184,9 @@ class BigQueryRun:
                 commits.decide(self.service, found, part.control.dataset, part.control.location)
         with clear_service_errors("replacing the days of accounts", DECIDED):
             for part, found in zip(parts, decided, strict=True):
-                control = part.control
-                for error in finish(
-                    self.service, found, control.dataset, control.location
-                ).values():
-                    raise error
+                failed = finish(self.service, found, part.control.dataset, part.control.location)
+                if failed:
+                    raise next(iter(failed.values()))
         warnings = [*self.recovery.warnings, *self._expired(staged, parts)]
         report.setdefault("warnings", []).extend(warnings)
 
