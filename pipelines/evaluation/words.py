@@ -13,6 +13,7 @@ Found = dict[str, Any]
 SHOWN = ("calls", "attributed", "right", "wrong", "missed", "abstained", "rightly_none")
 RATES = ("precision", "recall", "log_loss", "brier", "ece")
 SUMMARY = ("calls", "said", "true", "ece")
+COMPARED = ("rule", "both attribute", "wrong: the rule", "attribeam")
 LEADING = "said and true of the likeliest explanation, by which it is"
 ROWS = "said and true of attributed rows' sessions, by method"
 # A table: title, columns, rows.
@@ -44,13 +45,8 @@ def _one(name: str, account: Found) -> Iterator[Part]:
     rows = [{"rule": rule} | counts for rule, counts in account["baselines"].items()]
     yield f"{name}: rules as they are", own, rows
     for scope, title in SCOPES.items():
-        rows = [
-            {"rule": rule, "both attribute": counts[scope]["attributed"]}
-            | {"wrong: the rule": counts[scope]["theirs"], "attribeam": counts[scope]["ours"]}
-            for rule, counts in account["baselines"].items()
-        ]
-        titles = ("rule", "both attribute", "wrong: the rule", "attribeam")
-        yield f"{name}: wrong where both attribute as many, {title}", titles, rows
+        rows = _compared(account, scope)
+        yield f"{name}: wrong where both attribute as many, {title}", COMPARED, rows
 
 
 def _summaries(tables: Mapping[str, Table]) -> list[Found]:
@@ -67,14 +63,19 @@ def _many(name: str, account: Found) -> Iterator[Part]:
         rows = [{"": part} | counts for part, counts in found.items() if counts]
         yield f"{head}: {title}", ("", *SUMMARY), rows
     for scope, title in SCOPES.items():
-        rows = [
-            {"rule": rule, "both attribute": counts[scope]["attributed"]}
-            | {"wrong: the rule": counts[scope]["theirs"], "attribeam": counts[scope]["ours"]}
-            | {"fewer by": counts[scope]["fewer"]}
-            for rule, counts in account["baselines"].items()
-        ]
-        titles = ("rule", "both attribute", "wrong: the rule", "attribeam", "fewer by")
+        rows = _compared(account, scope)
+        titles = (*COMPARED, "fewer by")
         yield f"{head}: wrong where both attribute as many, {title}", titles, rows
+
+
+def _compared(account: Found, scope: str) -> list[Found]:
+    """Rules beside attribeam; of several warehouses also how many fewer calls it has wrong."""
+    return [
+        {"rule": rule, "both attribute": counts[scope]["attributed"]}
+        | {"wrong: the rule": counts[scope]["theirs"], "attribeam": counts[scope]["ours"]}
+        | {"fewer by": counts[scope].get("fewer")}
+        for rule, counts in account["baselines"].items()
+    ]
 
 
 def _written(found: Found, parts: Sequence[Part]) -> str:
