@@ -32,7 +32,8 @@ def fit_known(
     visitor_id, tracking_number, time (us). now: the account's fit, for what contacts make of calls.
     """
     until = int(max(contacts["time"].to_numpy().max(), calls["start"].to_numpy().max()))
-    waits = find_waits(_with_rates(calls, contacts, settings, now), until, settings.lookback_days)
+    told = _with_rates(calls, contacts, settings, now, until)
+    waits = find_waits(told, until, settings.lookback_days)
     usual = (settings.saved_number_calls_per_day, settings.known_caller_factor)
     every = fit_saved(waits, usual)
     found: dict[str | None, SavedFit] = {None: every}
@@ -44,10 +45,10 @@ def fit_known(
 
 
 def _with_rates(
-    calls: pl.DataFrame, contacts: pl.DataFrame, settings: Account, now: Parameters
+    calls: pl.DataFrame, contacts: pl.DataFrame, settings: Account, now: Parameters, until: int
 ) -> pl.DataFrame:
     """Adds to calls: pool; window (us); `others`, what contacts with the number are expected to
-    make, calls a day; `usual`, all calls to the number, a day."""
+    make, calls a day; `usual`, all calls to the number, a day. until: the end of the data (us)."""
     numbers = contacts["tracking_number"].unique().sort()
     placed = with_entry(calls, "start", settings).with_columns(number_code(numbers))
     models = entry_models(settings)
@@ -62,8 +63,7 @@ def _with_rates(
     others = np.bincount(row, rate * (pairs.delay <= window[row]), calls.height) * DAY_SECONDS
     names = pl.Series(pool_names(settings), dtype=pl.String)
     first = min(contacts["time"].to_numpy().min(), calls["start"].to_numpy().min())
-    last = max(contacts["time"].to_numpy().max(), calls["start"].to_numpy().max())
-    days = last // DAY + 1 - first // DAY
+    days = until // DAY + 1 - first // DAY
     return placed.with_columns(
         names.gather(placed["entry"]).alias("pool"),
         pl.Series("window", np.round(window * SECOND).astype(np.int64)),
